@@ -1,0 +1,1 @@
+//! Cowns, requests and deadlock-free acquisition: the core of behavior-oriented concurrency.

@@ -1,0 +1,1 @@
+//! A dense FP64 matrix whose buffer moves by pointer.

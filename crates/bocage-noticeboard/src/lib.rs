@@ -1,0 +1,1 @@
+//! Ambient state in 64 keys, read as immutable snapshots.

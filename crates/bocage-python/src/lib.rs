@@ -1,0 +1,1 @@
+//! Behavior-oriented concurrency for Python.

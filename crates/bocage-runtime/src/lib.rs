@@ -1,0 +1,1 @@
+//! A work-stealing runtime for behaviors.
