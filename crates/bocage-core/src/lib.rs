@@ -1,1 +1,66 @@
-//! Cowns, requests and deadlock-free acquisition: the core of behavior-oriented concurrency.
+//! The acquisition core of behavior-oriented concurrency: cowns, requests, behaviors. No threads.
+//!
+//! A [`Cown`] wraps data that one behavior at a time may touch. A behavior names the cowns it needs and
+//! runs when it has them all. Deadlock cannot happen, and behaviors that share a cown run in the order in
+//! which they were scheduled ("When Concurrency Matters: Behaviour-Oriented Concurrency", OOPSLA 2023).
+//!
+//! ```
+//! use bocage_core::{Cown, Executor, Ready, when_on};
+//! use std::thread;
+//!
+//! // Any executor will do: here, a thread for each behavior.
+//! #[derive(Clone)]
+//! struct Threads;
+//! impl Executor for Threads {
+//!     fn ready(&self, ready: Ready) {
+//!         thread::spawn(move || ready.run());
+//!     }
+//! }
+//!
+//! let (src, dst) = (Cown::new(100), Cown::new(0));
+//! let moved = when_on(Threads, (&src, &dst), |(mut src, mut dst)| {
+//!     *src -= 40;
+//!     *dst += 40;
+//!     40
+//! });
+//! let sum = when_on(Threads, (&dst, &src), |(dst, src)| *src + *dst);
+//! assert_eq!(moved.wait().unwrap(), 40);
+//! assert_eq!(sum.wait().unwrap(), 100);
+//! ```
+//!
+//! # A map, in reading order
+//!
+//! - `slot.rs`, the queue protocol: one word a slot, its states and transitions. Start here.
+//! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior.
+//! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side.
+//! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
+//!   and gets; `handle.rs`, results; `wait.rs`, blocking a plain thread until it has a cown.
+//! - `sync.rs`, atomics, real or loom's.
+//!
+//! # Invariants
+//!
+//! - This crate never starts a thread and has no global queue.
+//! - A release never waits and never recurses; an enqueue waits only for a thread that is in the middle
+//!   of its own enqueue on the same cown.
+//! - One allocation for each behavior, none for a handle, a request or a release.
+
+mod acquire;
+mod behavior;
+mod cown;
+mod executor;
+mod guard;
+mod handle;
+mod release;
+mod request;
+mod slot;
+mod sync;
+mod wait;
+
+pub use acquire::{Erased, schedule_erased};
+pub use behavior::Place;
+pub use cown::{Cown, CownId};
+pub use executor::{Executor, Inline, Ready};
+pub use guard::Guard;
+pub use handle::{Failure, Handle, when_on};
+pub use request::{Key, Requests};
+pub use wait::{WorkerMark, enter_worker};

@@ -1,0 +1,282 @@
+//! Cowns: a value, and the queue of behaviors that want it.
+
+use core::any::Any;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ptr::{self, NonNull};
+
+use crate::slot::Slot;
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, fence};
+
+/// The value is not there: a behavior has yet to make it, was cancelled, or its value was taken.
+pub(crate) const EMPTY: u8 = 1;
+/// In place of the value stands the payload of a panic. Comes with `EMPTY`.
+pub(crate) const PANICKED: u8 = 2;
+/// A behavior that held the cown panicked.
+pub(crate) const POISONED: u8 = 4;
+/// A cown that the behavior asked for held no value, so its body did not run. Comes with `EMPTY`.
+pub(crate) const MISSING: u8 = 8;
+
+/// More handles than this to one cown abort the process, long before the count could wrap.
+const MAX_REFS: u32 = u32::MAX / 2;
+
+/// What every cown starts with, whatever its value.
+#[repr(C)]
+pub(crate) struct CownHeader {
+    /// The last slot of the queue; null if nobody holds the cown. See [`crate::slot`].
+    pub(crate) tail: AtomicPtr<Slot>,
+    vtable: &'static CownVtable,
+    refs: AtomicU32,
+    /// `EMPTY`, `PANICKED`, `POISONED`, `MISSING`. Belongs to whoever holds the cown.
+    flags: UnsafeCell<u8>,
+}
+
+/// How to free a cown.
+pub(crate) struct CownVtable {
+    /// Drops the value and frees the memory. The last reference is gone.
+    pub(crate) free: unsafe fn(NonNull<CownHeader>),
+}
+
+/// Where a value, or what stands in for it, is kept; `flags` says which field is live.
+#[repr(C)]
+pub(crate) union Storage<T> {
+    pub(crate) value: ManuallyDrop<T>,
+    pub(crate) panic: ManuallyDrop<Box<dyn Any + Send>>,
+    pub(crate) nothing: (),
+}
+
+/// A cown's block. A behavior's block begins with the one of its result.
+#[repr(C)]
+pub(crate) struct CownBox<T> {
+    pub(crate) header: CownHeader,
+    pub(crate) storage: UnsafeCell<Storage<T>>,
+}
+
+impl CownHeader {
+    pub(crate) fn new(tail: *mut Slot, refs: u32, flags: u8, vtable: &'static CownVtable) -> Self {
+        Self { tail: AtomicPtr::new(tail), vtable, refs: AtomicU32::new(refs), flags: UnsafeCell::new(flags) }
+    }
+
+    pub(crate) fn keep(&self) {
+        // Relaxed: whoever adds a reference already has one, or holds the queue's.
+        if self.refs.fetch_add(1, Ordering::Relaxed) > MAX_REFS {
+            std::process::abort();
+        }
+    }
+
+    /// Drops `count` references, and with the last one the cown.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns that many references and uses `this` no more.
+    pub(crate) unsafe fn unkeep(this: NonNull<Self>, count: u32) {
+        // SAFETY: the caller's references keep the block alive until the subtraction.
+        let refs = unsafe { &this.as_ref().refs };
+        // Acquire: pairs with the Release subtraction of those who dropped theirs before. When all that is
+        // left is ours, nobody else can add one, and the read-modify-write can be saved.
+        if refs.load(Ordering::Acquire) != count {
+            // Release: our use of the value comes before the drop of it by whoever is last.
+            if refs.fetch_sub(count, Ordering::Release) != count {
+                return;
+            }
+            // Acquire: pairs with the Release subtractions of all the others.
+            fence(Ordering::Acquire);
+        }
+        // SAFETY: the last reference is gone, so nobody else can reach the block.
+        unsafe { (this.as_ref().vtable.free)(this) }
+    }
+
+    /// # Safety
+    ///
+    /// The caller holds the cown, or its last reference.
+    pub(crate) unsafe fn flags(&self) -> u8 {
+        // SAFETY: only the holder touches the flags, and that is the caller.
+        unsafe { *self.flags.get() }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`CownHeader::flags`].
+    pub(crate) unsafe fn set_flags(&self, flags: u8) {
+        // SAFETY: only the holder touches the flags, and that is the caller.
+        unsafe { *self.flags.get() = flags }
+    }
+}
+
+impl<T> CownBox<T> {
+    /// Drops what the storage holds.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the last reference or holds the cown, and sets the flags (or frees) afterwards.
+    pub(crate) unsafe fn drop_content(this: NonNull<Self>) {
+        // SAFETY: exclusive by the caller's promise; the flags say which field is live.
+        unsafe {
+            let this = this.as_ref();
+            let flags = this.header.flags();
+            let storage = &mut *this.storage.get();
+            if flags & EMPTY == 0 {
+                ManuallyDrop::drop(&mut storage.value);
+            } else if flags & PANICKED != 0 {
+                ManuallyDrop::drop(&mut storage.panic);
+            }
+        }
+    }
+
+    unsafe fn free(header: NonNull<CownHeader>) {
+        let this = header.cast::<Self>();
+        // Free the memory even if the value's drop panics.
+        struct Memory<T>(NonNull<CownBox<T>>);
+        impl<T> Drop for Memory<T> {
+            fn drop(&mut self) {
+                // SAFETY: `Cown::new` made it with `Box`, and the last reference is gone. The content is
+                // dropped by then; the storage is a union, which drops nothing.
+                unsafe { drop(Box::from_raw(self.0.as_ptr())) }
+            }
+        }
+        let _memory = Memory(this);
+        // SAFETY: the last reference is gone.
+        unsafe { Self::drop_content(this) }
+    }
+}
+
+/// A concurrent owner: a value that one behavior at a time may touch.
+///
+/// A `Cown` is a handle; clones name the same cown. The value is reached only by a behavior that asked
+/// for the cown ([`when_on`](crate::when_on)) or by a thread that acquired it
+/// ([`acquire`](crate::acquire)).
+///
+/// ```
+/// use bocage_core::{Cown, Inline, when_on};
+///
+/// let balance = Cown::new(100_i64);
+/// let left = when_on(Inline, &balance, |mut b| { *b -= 40; *b });
+/// assert_eq!(left.wait().unwrap(), 60);
+/// ```
+pub struct Cown<T> {
+    ptr: NonNull<CownBox<T>>,
+}
+
+// SAFETY: a handle gives no access to the value by itself. Whoever acquires the cown gets `&mut T`, on
+// whatever thread, one at a time; and the last handle drops the `T` wherever it is. Both need `T: Send`
+// and nothing more.
+unsafe impl<T: Send> Send for Cown<T> {}
+// SAFETY: as above; `&Cown` gives no more than a clone of it would.
+unsafe impl<T: Send> Sync for Cown<T> {}
+
+/// A cown's place in the total order in which behaviors acquire: its address.
+///
+/// Unique among the cowns that are alive.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CownId(usize);
+
+impl CownId {
+    /// The number behind the identity.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl fmt::Debug for CownId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cown {:#x}", self.0)
+    }
+}
+
+impl<T: Send + 'static> Cown<T> {
+    /// A cown that owns `value`. One allocation.
+    pub fn new(value: T) -> Self {
+        let vtable = &const { CownVtable { free: CownBox::<T>::free } };
+        let block = Box::new(CownBox {
+            header: CownHeader::new(ptr::null_mut(), 1, 0, vtable),
+            storage: UnsafeCell::new(Storage { value: ManuallyDrop::new(value) }),
+        });
+        Self { ptr: NonNull::from(Box::leak(block)) }
+    }
+}
+
+impl<T> Cown<T> {
+    /// # Safety
+    ///
+    /// `ptr` is a live cown block of this type, and the caller passes on one reference.
+    pub(crate) unsafe fn from_counted(ptr: NonNull<CownBox<T>>) -> Self {
+        Self { ptr }
+    }
+
+    pub(crate) fn as_box(&self) -> NonNull<CownBox<T>> {
+        self.ptr
+    }
+
+    pub(crate) fn header(&self) -> NonNull<CownHeader> {
+        self.ptr.cast()
+    }
+
+    /// The cown's identity, the same for all its handles.
+    pub fn id(&self) -> CownId {
+        CownId(self.ptr.as_ptr().addr())
+    }
+
+    /// Where the value is kept, for a layer that does its own access control.
+    ///
+    /// The pointer is valid as long as a handle lives. Reading or writing through it needs the cown to
+    /// be held by the caller, or a `T` whose shared parts are synchronised by themselves; and a value to
+    /// be there, as it always is in a cown made by [`Cown::new`] or given its result up front.
+    pub fn value_ptr(&self) -> *mut T {
+        // SAFETY: only computes the address of a field of a live block.
+        unsafe { (&raw mut (*self.ptr.as_ref().storage.get()).value).cast::<T>() }
+    }
+
+    /// How many references there are: handles, and one while the queue isn't empty.
+    pub fn references(&self) -> usize {
+        // SAFETY: this handle keeps the block alive. Relaxed: a hint, it publishes nothing.
+        unsafe { self.ptr.as_ref() }.header.refs.load(Ordering::Relaxed) as usize
+    }
+}
+
+impl<T> Clone for Cown<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: this handle keeps the block alive.
+        unsafe { self.ptr.as_ref() }.header.keep();
+        Self { ptr: self.ptr }
+    }
+}
+
+impl<T> Drop for Cown<T> {
+    fn drop(&mut self) {
+        // SAFETY: this handle's own reference, used no more.
+        unsafe { CownHeader::unkeep(self.header(), 1) }
+    }
+}
+
+impl<T> PartialEq for Cown<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl<T> Eq for Cown<T> {}
+
+impl<T> PartialOrd for Cown<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Cown<T> {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.id().cmp(&other.id())
+    }
+}
+
+impl<T> core::hash::Hash for Cown<T> {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl<T> fmt::Debug for Cown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cown({:#x})", self.id().get())
+    }
+}

@@ -1,0 +1,134 @@
+//! Executors: where ready behaviors run.
+
+use core::fmt;
+use core::mem;
+use core::ptr::NonNull;
+
+use crate::behavior::{Arrival, Header, Mode};
+
+/// A behavior that has all its cowns: a token that can be run once.
+///
+/// It is one pointer, so that an executor's queues stay small. Dropping it cancels the behavior: the
+/// cowns are released, the body does not run, and its handle says [`Failure::Cancelled`].
+///
+/// [`Failure::Cancelled`]: crate::Failure::Cancelled
+pub struct Ready(NonNull<Header>);
+
+// SAFETY: whatever a behavior holds (closure, result, the cowns' values) is `Send`, as scheduling asks for.
+unsafe impl Send for Ready {}
+
+impl Ready {
+    /// # Safety
+    ///
+    /// The behavior is ready and no other token for it exists.
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// Runs the body, releases the cowns, and gives what thereby became ready to its executors.
+    ///
+    /// A panic of the body goes to the behavior's handle; this never unwinds.
+    pub fn run(self) {
+        let header = self.into_header();
+        // SAFETY: the token was the only one.
+        unsafe { Header::run(header, Mode::Run) }
+    }
+
+    /// Gives the behavior to its own executor, as if it had just become ready.
+    pub fn dispatch(self) {
+        let header = self.into_header();
+        // SAFETY: the token was the only one.
+        unsafe { Header::make_ready(header, Arrival::Scheduled) }
+    }
+
+    /// The token as a pointer, for queues that keep pointers. [`Ready::from_raw`] takes it back; until
+    /// then its cowns stay held.
+    pub fn into_raw(self) -> NonNull<()> {
+        self.into_header().cast()
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from [`Ready::into_raw`] and is used once.
+    pub unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        Self(raw.cast())
+    }
+
+    fn into_header(self) -> NonNull<Header> {
+        let header = self.0;
+        mem::forget(self);
+        header
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        // SAFETY: the token was the only one.
+        unsafe { Header::run(self.0, Mode::Cancel) }
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ready({:p})", self.0)
+    }
+}
+
+/// Runs ready behaviors, on threads of its own choice.
+///
+/// Each behavior's block holds its executor by value, so this should be as small as a pointer. Neither
+/// method may block or run the behavior recursively without bound: [`Ready::run`] calls `handed_over`, so
+/// an executor that ran it there and then would use stack for each behavior of a chain.
+pub trait Executor: Clone + Send + 'static {
+    /// Takes in a behavior whose cowns were all free when it was scheduled, or that is dispatched anew.
+    fn ready(&self, ready: Ready);
+
+    /// Takes in a behavior that became ready since the calling thread released a cown: its data is in
+    /// this thread's cache, so a good executor runs it here, next.
+    fn handed_over(&self, ready: Ready) {
+        self.ready(ready);
+    }
+
+    /// Told that an enqueue had to yield `yields` times, since the thread that came before it in a cown's
+    /// queue was stopped in the middle of its own. For statistics.
+    fn stalled(&self, yields: u32) {
+        let _ = yields;
+    }
+}
+
+/// Runs each behavior on the thread that made it ready: the one that schedules it or, if it had to wait,
+/// the one that releases its last cown.
+///
+/// For tests and small programs. What is handed over while a behavior runs is run after it, not inside
+/// it, so that a long chain takes no stack.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inline;
+
+impl Executor for Inline {
+    fn ready(&self, ready: Ready) {
+        inline::run(ready);
+    }
+}
+
+mod inline {
+    use super::Ready;
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+
+    thread_local! {
+        static RUNNING: Cell<bool> = const { Cell::new(false) };
+        static QUEUE: RefCell<VecDeque<Ready>> = const { RefCell::new(VecDeque::new()) };
+    }
+
+    /// Runs `ready` and all that follows from it, or leaves it to a call further up the stack.
+    pub(super) fn run(ready: Ready) {
+        QUEUE.with_borrow_mut(|q| q.push_back(ready));
+        if RUNNING.replace(true) {
+            return;
+        }
+        while let Some(next) = QUEUE.with_borrow_mut(VecDeque::pop_front) {
+            next.run();
+        }
+        RUNNING.set(false);
+    }
+}

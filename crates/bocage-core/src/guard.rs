@@ -1,0 +1,64 @@
+//! Guards: how a body reaches the values of its cowns.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use crate::cown::{CownBox, POISONED};
+
+/// Exclusive access to a cown's value, for as long as the behavior runs (or the acquisition is held).
+///
+/// Neither sent to another thread nor kept: its lifetime is the acquisition.
+pub struct Guard<'a, T> {
+    cown: NonNull<CownBox<T>>,
+    _held: PhantomData<&'a mut T>,
+}
+
+impl<T> Guard<'_, T> {
+    /// # Safety
+    ///
+    /// The cown is held for the guard's lifetime, holds a value, and has no other guard.
+    pub(crate) unsafe fn new(cown: NonNull<CownBox<T>>) -> Self {
+        Self { cown, _held: PhantomData }
+    }
+
+    /// Whether a behavior that held this cown panicked since the last [`clear_poison`](Guard::clear_poison).
+    ///
+    /// What it left in the value is whatever it had got to.
+    pub fn is_poisoned(&self) -> bool {
+        // SAFETY: a guard means that its cown is held by us.
+        unsafe { self.cown.as_ref().header.flags() & POISONED != 0 }
+    }
+
+    /// Says that the value is in order again.
+    pub fn clear_poison(&mut self) {
+        // SAFETY: a guard means that its cown is held by us.
+        unsafe {
+            let header = &self.cown.as_ref().header;
+            header.set_flags(header.flags() & !POISONED);
+        }
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the cown is held and its value is there, as `new` asked for.
+        unsafe { &(*self.cown.as_ref().storage.get()).value }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as for `deref`, and this guard is the only one.
+        unsafe { &mut (*self.cown.as_ref().storage.get()).value }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

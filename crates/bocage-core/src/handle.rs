@@ -1,0 +1,186 @@
+//! Handles: what becomes of a behavior.
+
+use core::any::Any;
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+use crate::acquire::{Erased, schedule_erased};
+use crate::cown::{Cown, EMPTY, MISSING, PANICKED};
+use crate::executor::Executor;
+use crate::request::Requests;
+use crate::wait;
+
+/// Schedules `body` to run on `executor` once all cowns of `requests` are acquired.
+///
+/// Two behaviors that share a cown run in the order in which they were scheduled (by one thread, or by
+/// causality); nothing else is ordered, and no choice of cowns can deadlock. The body may schedule further
+/// behaviors, also on cowns that it holds: they run after it.
+///
+/// # Panics
+///
+/// If `requests` names the same cown twice: two guards would give two exclusive references to one value.
+///
+/// ```
+/// use bocage_core::{Cown, Inline, when_on};
+///
+/// let (src, dst) = (Cown::new(100), Cown::new(0));
+/// let moved = when_on(Inline, (&src, &dst), |(mut src, mut dst)| {
+///     *src -= 40;
+///     *dst += 40;
+///     40
+/// });
+/// assert_eq!(moved.wait().unwrap(), 40);
+/// ```
+pub fn when_on<E, Q, R, F>(executor: E, requests: Q, body: F) -> Handle<R>
+where
+    E: Executor,
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    let keys = requests.keys();
+    let run = move |mut place: crate::Place<'_, R>| {
+        // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as checked below, and
+        // hold values, or the body would not have been called. The guards end with the call, since `R`
+        // can't borrow from them.
+        let value = body(unsafe { Q::guards(&keys) });
+        place.set(value);
+    };
+    let result = collect(&requests, |cowns| {
+        assert_distinct(cowns);
+        schedule_erased(executor, cowns, None, run)
+    });
+    Handle { result }
+}
+
+/// Up to this many cowns are listed on the stack.
+const INLINE_COWNS: usize = 12;
+
+/// Calls `then` with all cowns of `requests`.
+fn collect<Q: Requests, T>(requests: &Q, then: impl FnOnce(&mut [Erased<'_>]) -> T) -> T {
+    let mut few: [Option<Erased<'_>>; INLINE_COWNS] = [None; INLINE_COWNS];
+    let mut count = 0;
+    let mut many = Vec::new();
+    requests.visit(&mut |cown| {
+        if count < INLINE_COWNS {
+            few[count] = Some(cown);
+        } else {
+            if count == INLINE_COWNS {
+                many.extend(few.iter().flatten());
+            }
+            many.push(cown);
+        }
+        count += 1;
+    });
+    if count > INLINE_COWNS {
+        return then(&mut many);
+    }
+    // SAFETY: `Erased` holds a `NonNull`, so that an `Option` of it that is `Some` has the same layout, and
+    // the first `count` are.
+    then(unsafe { core::slice::from_raw_parts_mut(few.as_mut_ptr().cast(), count) })
+}
+
+/// Sorts, and refuses duplicates.
+fn assert_distinct(cowns: &mut [Erased<'_>]) {
+    if cowns.len() > 1 {
+        crate::acquire::sort(cowns);
+        assert!(
+            cowns.windows(2).all(|w| !w[0].same(&w[1])),
+            "`when` was given the same cown twice: each guard is exclusive, so name it once and use that guard"
+        );
+    }
+}
+
+/// Why a behavior has no result.
+pub enum Failure {
+    /// The body panicked, with this payload.
+    Panicked(Box<dyn Any + Send>),
+    /// The behavior was cancelled before it ran, as its executor went away.
+    Cancelled,
+    /// A cown that it asked for was another behavior's result, and that one has none: it panicked, was
+    /// cancelled, or its result was taken by [`Handle::wait`].
+    Missing,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(payload) => {
+                let text = payload
+                    .downcast_ref::<&str>()
+                    .copied()
+                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                write!(f, "the behavior panicked: {}", text.unwrap_or("(a payload that is no text)"))
+            }
+            Self::Cancelled => f.write_str("the behavior was cancelled before it ran"),
+            Self::Missing => f.write_str("a cown that the behavior asked for holds no value"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A scheduled behavior's future result.
+///
+/// Dropping it is free and changes nothing: the behavior runs all the same.
+#[must_use = "dropping a handle is fine, but then a panic in the body goes unnoticed: use `drop(..)` to say so"]
+pub struct Handle<R> {
+    result: Cown<R>,
+}
+
+impl<R: Send + 'static> Handle<R> {
+    /// Blocks the thread until the behavior is done, and takes its result.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] says why there is none.
+    ///
+    /// # Panics
+    ///
+    /// On a thread that runs behaviors for an executor and said so by
+    /// [`enter_worker`](crate::enter_worker): it might wait for itself. Ask for the result's
+    /// [`cown`](Handle::cown) in a further behavior instead.
+    pub fn wait(self) -> Result<R, Failure> {
+        wait::hold(&self.result, || {
+            let this = self.result.as_box();
+            // SAFETY: held, as `hold` says, so the flags and the storage are ours.
+            unsafe {
+                let this = this.as_ref();
+                let flags = this.header.flags();
+                let storage = &mut *this.storage.get();
+                if flags & EMPTY == 0 {
+                    this.header.set_flags(flags | EMPTY);
+                    return Ok(ManuallyDrop::take(&mut storage.value));
+                }
+                if flags & PANICKED != 0 {
+                    this.header.set_flags(flags & !PANICKED);
+                    return Err(Failure::Panicked(ManuallyDrop::take(&mut storage.panic)));
+                }
+                Err(if flags & MISSING != 0 { Failure::Missing } else { Failure::Cancelled })
+            }
+        })
+    }
+
+    /// The result as a cown, which the behavior holds until it is done. Behaviors that ask for it run
+    /// after, and not at all ([`Failure::Missing`]) if there is no value.
+    pub fn cown(&self) -> Cown<R> {
+        self.result.clone()
+    }
+
+    /// The result's cown, without a clone.
+    pub fn into_cown(self) -> Cown<R> {
+        self.result
+    }
+}
+
+impl<R> fmt::Debug for Handle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({:?})", self.result.id())
+    }
+}
