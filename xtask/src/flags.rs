@@ -1,0 +1,344 @@
+//! Every verb, its flags and its help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::Parser;
+use lexopt::prelude::{Long, Short, Value, ValueExt};
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Verb {
+    /// Print this text.
+    Help(&'static str),
+    Demo(Demo),
+    Test(Test),
+    Lint(Lint),
+    Loom(Loom),
+    Wheel(Wheel),
+    Bench(Bench),
+    Docs(Docs),
+}
+
+const LIST: &str = "\
+The tasks of this repository.
+
+Usage: cargo xtask VERB [FLAGS]
+
+  demo    build Bocage for Python and run the census of Python code
+  test    run every test: the Rust crates, the loom models, each Python found
+  lint    check format, lints, licenses and types
+  loom    explore the loom models of the lock-free protocols
+  wheel   build a wheel for each Python found
+  bench   run a benchmark and print its table
+  docs    build the API documentation and the book
+
+`cargo xtask VERB --help` says more. Everything that a verb makes goes under target/.
+";
+
+const PYTHONS: &str = "\
+Which Python: those named by --python, and then no others. Without it, those in BOCAGE_PYTHON (paths, separated as
+in PATH), then `python3` and `python3.12` to `python3.15` on PATH, then pyenv's versions folder. Of several that
+share a minor version, the first one found is taken.
+";
+
+/// The flags of `demo`.
+#[derive(Debug, Default)]
+pub struct Demo {
+    pub pythons: Vec<PathBuf>,
+    pub args: Vec<OsString>,
+}
+
+const DEMO: &str = "\
+Builds Bocage's wheel, installs it into a virtual environment under target/ and runs the census of Python code
+(examples/python/census.py) over the 400 largest files of the standard library, on 2 workers. Takes the newest
+released Python that it finds. The exit status is the census's: 1 if its result differs from the sequential one.
+
+Usage: cargo xtask demo [--python PATH] [-- ARGS...]
+
+  --python PATH   the interpreter to use
+  ARGS            go to census.py; `-- --help` lists what it takes
+
+";
+
+/// The flags of `test`.
+#[derive(Debug, Default)]
+pub struct Test {
+    pub pythons: Vec<PathBuf>,
+    /// Empty: all of them.
+    pub only: Vec<Part>,
+}
+
+/// A part of `test` that can be run alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Rust,
+    Loom,
+    Python,
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "rust" => Ok(Part::Rust),
+            "loom" => Ok(Part::Loom),
+            "python" => Ok(Part::Python),
+            _ => Err(format!("`{name}` is none of rust, loom, python")),
+        }
+    }
+}
+
+const TEST: &str = "\
+Runs every test: unit, integration and documentation tests of the Rust crates, the Rust examples and the README's
+Rust program; the loom models with few preemptions; and for each Python found the wheel, pytest, the Python
+examples (the census on 40 files) and the README's Python program; types once. Goes on after a failure; the last
+lines say what failed.
+
+Usage: cargo xtask test [--only PART]... [--python PATH]...
+
+  --only PART     rust, loom or python; may be repeated
+  --python PATH   an interpreter to test with; may be repeated
+
+";
+
+/// The flags of `lint`.
+#[derive(Debug, Default)]
+pub struct Lint {
+    pub pythons: Vec<PathBuf>,
+    pub strict: bool,
+}
+
+const LINT: &str = "\
+Checks the format (cargo fmt), the lints (cargo clippy, warnings are errors), the dependencies' licenses, sources
+and advisories (cargo deny) and the Python types (mypy --strict over the stubs, the examples and the benchmarks).
+
+Usage: cargo xtask lint [--strict] [--python PATH]
+
+  --strict        a tool that is not installed, or advisories that cannot be fetched, are errors
+  --python PATH   the interpreter to build the extension against; default: the newest release found
+
+";
+
+/// The flags of `loom`.
+#[derive(Debug, Default)]
+pub struct Loom {
+    pub full: bool,
+    pub args: Vec<OsString>,
+}
+
+const LOOM: &str = "\
+Runs the crates' tests/loom.rs models under the loom model checker, in target/loom.
+
+Usage: cargo xtask loom [--full] [NAME] [-- ARGS...]
+
+  --full   every interleaving. Without it at most LOOM_MAX_PREEMPTIONS (default 2) preemptions a run, which is
+           fast and finds most mistakes; with it a model may take hours
+  NAME     only the models whose name has this in it; ARGS go to the test programs too
+";
+
+/// The flags of `wheel`.
+#[derive(Debug, Default)]
+pub struct Wheel {
+    pub pythons: Vec<PathBuf>,
+}
+
+const WHEEL: &str = "\
+Builds a wheel in the release profile for each Python found, with maturin, into target/wheels.
+
+Usage: cargo xtask wheel [--python PATH]...
+
+  --python PATH   an interpreter to build for; may be repeated
+
+";
+
+/// The flags of `bench`.
+#[derive(Debug, Default)]
+pub struct Bench {
+    /// None: list what there is.
+    pub name: Option<String>,
+    pub json: Option<PathBuf>,
+    pub pythons: Vec<PathBuf>,
+    pub args: Vec<OsString>,
+}
+
+const BENCH: &str = "\
+Runs one benchmark and prints a table. Without NAME, lists what there is: the criterion suites in benches/, and
+`micro`, which measures the Python package beside bocpy in interleaved rounds of one run.
+
+Usage: cargo xtask bench [NAME] [--json FILE] [--python PATH] [-- ARGS...]
+
+  --json FILE     also write the rows, each {suite, case, peer, workers, ours, theirs, unit, ratio}; a ratio
+                  above 1 means that Bocage is better; without a peer, theirs and ratio are null
+  --python PATH   the interpreter for `micro`; default: the newest release found
+  ARGS            go to the benchmark; a criterion suite takes a filter
+
+";
+
+/// The flags of `docs`.
+#[derive(Debug, Default)]
+pub struct Docs {
+    pub strict: bool,
+}
+
+const DOCS: &str = "\
+Builds the Rust crates' API documentation into target/doc, where a warning is an error, and the book of docs/ into
+target/book, if mdbook is installed.
+
+Usage: cargo xtask docs [--strict]
+
+  --strict   it is an error if mdbook is not installed
+";
+
+/// Reads a command line. A verb's loop stands alone, so that what it takes can be seen at a glance.
+pub fn parse(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let name = match parser.next()? {
+        None | Some(Short('h') | Long("help")) => return Ok(Verb::Help(LIST)),
+        Some(Value(name)) => name.string()?,
+        Some(other) => return Err(other.unexpected()),
+    };
+    match name.as_str() {
+        "help" => Ok(Verb::Help(LIST)),
+        "demo" => demo(parser),
+        "test" => test(parser),
+        "lint" => lint(parser),
+        "loom" => loom(parser),
+        "wheel" => wheel(parser),
+        "bench" => bench(parser),
+        "docs" => docs(parser),
+        _ => Err(format!("there is no verb `{name}`").into()),
+    }
+}
+
+/// A help text with the rules on interpreters at its end; made at most once in a run.
+fn with_pythons(text: &str) -> Verb {
+    Verb::Help(Box::leak(format!("{text}{PYTHONS}").into_boxed_str()))
+}
+
+fn demo(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Demo::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(with_pythons(DEMO)),
+            Long("python") => flags.pythons.push(parser.value()?.into()),
+            Value(arg) => flags.args.push(arg),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Demo(flags))
+}
+
+fn test(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Test::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(with_pythons(TEST)),
+            Long("python") => flags.pythons.push(parser.value()?.into()),
+            Long("only") => flags.only.push(parser.value()?.parse()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Test(flags))
+}
+
+fn lint(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Lint::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(with_pythons(LINT)),
+            Long("python") => flags.pythons.push(parser.value()?.into()),
+            Long("strict") => flags.strict = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Lint(flags))
+}
+
+fn loom(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Loom::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Verb::Help(LOOM)),
+            Long("full") => flags.full = true,
+            Value(arg) => flags.args.push(arg),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Loom(flags))
+}
+
+fn wheel(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Wheel::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(with_pythons(WHEEL)),
+            Long("python") => flags.pythons.push(parser.value()?.into()),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Wheel(flags))
+}
+
+fn bench(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Bench::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(with_pythons(BENCH)),
+            Long("json") => flags.json = Some(parser.value()?.into()),
+            Long("python") => flags.pythons.push(parser.value()?.into()),
+            Value(name) if flags.name.is_none() => flags.name = Some(name.string()?),
+            Value(arg) => flags.args.push(arg),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Bench(flags))
+}
+
+fn docs(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Docs::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Verb::Help(DOCS)),
+            Long("strict") => flags.strict = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Docs(flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Verb, String> {
+        parse(Parser::from_args(args)).map_err(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn no_verb_lists_every_verb() {
+        let Ok(Verb::Help(text)) = parsed(&[]) else { panic!("expected the list") };
+        for verb in ["demo", "test", "lint", "loom", "wheel", "bench", "docs"] {
+            assert!(text.contains(&format!("\n  {verb} ")), "{verb} is not listed");
+            let Ok(Verb::Help(own)) = parsed(&[verb, "--help"]) else { panic!("{verb} has no help") };
+            assert!(own.contains(&format!("cargo xtask {verb}")), "{own}");
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_passed_on_even_if_it_looks_like_a_flag() {
+        let Ok(Verb::Demo(flags)) = parsed(&["demo", "--python", "p", "--", "--python", "-h", "x"]) else {
+            panic!("expected demo")
+        };
+        assert_eq!(flags.pythons, [PathBuf::from("p")]);
+        assert_eq!(flags.args, ["--python", "-h", "x"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert!(parsed(&["frobnicate"]).unwrap_err().contains("frobnicate"));
+        assert!(parsed(&["test", "--only", "go"]).unwrap_err().contains("rust, loom, python"));
+        assert!(parsed(&["test", "--full"]).unwrap_err().contains("--full"));
+        assert!(parsed(&["bench", "--json"]).unwrap_err().contains("--json"));
+    }
+}

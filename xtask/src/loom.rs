@@ -1,0 +1,43 @@
+//! `cargo xtask loom`: the models of the lock-free protocols.
+
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::flags;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Enough to find almost every mistake, and few enough to be over in minutes.
+const PREEMPTIONS: &str = "2";
+
+pub fn run(workspace: &Workspace, flags: &flags::Loom) -> Result<()> {
+    let mut command = models(workspace)?;
+    command.args(&flags.args);
+    if flags.full {
+        command.env_remove("LOOM_MAX_PREEMPTIONS");
+    }
+    process::run(&mut command)
+}
+
+/// The command that runs every model with a bound on preemptions.
+pub fn models(workspace: &Workspace) -> Result<Command> {
+    let packages = workspace.packages_with_test("loom");
+    if packages.is_empty() {
+        return Err(Error::new("no crate has a tests/loom.rs"));
+    }
+    let mut command = workspace.cargo();
+    // Optimised, since the time goes into running every interleaving; and in a folder of its own, since every
+    // crate is built differently.
+    command.args(["test", "--release", "--locked", "--test", "loom"]);
+    command.arg("--target-dir").arg(workspace.target().join("loom"));
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    command.env("RUSTFLAGS", format!("{flags} --cfg loom").trim_start());
+    if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
+        command.env("LOOM_MAX_PREEMPTIONS", PREEMPTIONS);
+    }
+    command.arg("--");
+    Ok(command)
+}
