@@ -91,9 +91,9 @@ impl std::str::FromStr for Part {
 }
 
 const TEST: &str = "\
-Runs every test: unit, integration and documentation tests of the Rust crates, the Rust examples and the README's
-Rust program; the loom models with few preemptions; and for each Python found the wheel, pytest, the Python
-examples (the census on 40 files) and the README's Python program; types once. Goes on after a failure; the last
+Runs every test: unit, integration and documentation tests of the Rust crates, the Rust examples, and the Rust
+programs that the README and the book show; the loom models with few preemptions; and for each Python found the
+wheel, pytest, the Python examples (the census on 40 files), and the Python programs shown; types once. Goes on after a failure; the last
 lines say what failed.
 
 Usage: cargo xtask test [--only PART]... [--python PATH]...

@@ -7,7 +7,7 @@
 //! - [`process`]: starting a program and saying what went wrong; [`steps`]: several in a row, with a summary;
 //! - [`python`]: finding interpreters; [`venv`]: virtual environments and the pinned packages in them;
 //! - [`wheel`], [`demo`], [`test`], [`lint`], [`loom`], [`bench`], [`docs`]: the verbs;
-//! - [`readme`] and [`typing`]: two checks that verbs share; [`criterion`] and [`table`]: what `bench` reads and
+//! - [`shown`] and [`typing`]: two checks that verbs share; [`criterion`] and [`table`]: what `bench` reads and
 //!   prints.
 //!
 //! Invariants: whatever a verb makes goes under the target folder; no verb needs a shell; a verb that lacks a
@@ -23,7 +23,7 @@ mod lint;
 mod loom;
 mod process;
 mod python;
-mod readme;
+mod shown;
 mod steps;
 mod table;
 mod test;

@@ -7,7 +7,7 @@ use crate::flags::{self, Part};
 use crate::loom;
 use crate::process;
 use crate::python::{self, Python};
-use crate::readme;
+use crate::shown;
 use crate::steps::Steps;
 use crate::typing;
 use crate::venv::Venv;
@@ -39,7 +39,7 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
             process::run(workspace.cargo().args(["run", "--locked", "--package", "bocage", "--example", example]))
         });
     }
-    steps.run("rust: README", || readme::run_rust(workspace));
+    steps.run("rust: programs of README and book", || shown::run_rust(workspace));
 }
 
 fn pythons(workspace: &Workspace, flags: &flags::Test, steps: &mut Steps) {
@@ -94,5 +94,5 @@ fn with_wheel(workspace: &Workspace, python: &Python, wheel: &Path, steps: &mut 
             process::run(&mut command)
         });
     }
-    steps.run(format!("{version}: README"), || readme::run_python(workspace, &venv));
+    steps.run(format!("{version}: programs of README and book"), || shown::run_python(workspace, &venv));
 }

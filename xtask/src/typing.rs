@@ -3,7 +3,6 @@
 use crate::error::Result;
 use crate::process;
 use crate::python::Python;
-use crate::readme;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
 
@@ -17,7 +16,6 @@ pub fn check_sources(workspace: &Workspace, python: &Python) -> Result<()> {
     mypy.env("MYPYPATH", &package).arg(package.join("bocage"));
     mypy.args(workspace.python_files("examples/python")?);
     mypy.args(workspace.python_files("benches/python")?);
-    mypy.args(readme::python_files(workspace)?);
     process::run(mypy.current_dir(workspace.root()))
 }
 
