@@ -1,1 +1,79 @@
-//! A work-stealing runtime for behaviors.
+//! A work-stealing runtime for behaviors: the threads on which the behaviors of [`bocage_core`] run.
+//!
+//! ```
+//! use bocage_core::Cown;
+//! use bocage_runtime::Runtime;
+//!
+//! let runtime = Runtime::new()?;
+//! let (src, dst) = (Cown::new(100), Cown::new(0));
+//! for _ in 0..4 {
+//!     drop(runtime.when((&src, &dst), |(mut src, mut dst)| {
+//!         *src -= 10;
+//!         *dst += 10;
+//!     }));
+//! }
+//! let sum = runtime.when((&src, &dst), |(src, dst)| (*src, *dst));
+//! assert_eq!(sum.wait().unwrap(), (60, 40));
+//! runtime.wait(None)?;
+//! # Ok::<(), bocage_runtime::Error>(())
+//! ```
+//!
+//! # A map, in reading order
+//!
+//! - `runtime.rs`, what a program sees: the owner, references, admission, the executor; `builder.rs`, how it
+//!   is set up; `error.rs`.
+//! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
+//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
+//! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
+//! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
+//! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
+//! - `sync.rs`, atomics, locks and threads, real or loom's.
+//!
+//! # Invariants
+//!
+//! - A behavior is counted as scheduled before it is enqueued, and as finished after its run has returned;
+//!   a runtime stops only when both counts agree. So a runtime never ends under a behavior of its own.
+//! - No cache line is written by several workers for each behavior: queues are a worker's own until they are
+//!   stolen from, counts have one writer, the parking word changes only when somebody searches or parks.
+//! - Nobody spins. A worker without work goes round the others' queues and parks; a parked runtime uses no
+//!   processor time.
+//! - A behavior that waits in a queue that others take from is never left there while a worker sleeps.
+//! - Only a worker's own thread runs behaviors, and it survives whatever they do.
+
+#[cfg(not(loom))]
+mod builder;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod queue;
+#[cfg(not(loom))]
+mod runtime;
+#[cfg(not(loom))]
+mod shared;
+#[cfg(not(loom))]
+mod stats;
+#[cfg(not(loom))]
+mod steal;
+mod sync;
+#[cfg(not(loom))]
+mod worker;
+
+#[cfg(not(loom))]
+mod park;
+#[cfg(not(loom))]
+mod quiesce;
+
+// The models run these two; with loom's atomics there is nothing else of the crate that could run.
+#[cfg(loom)]
+pub mod park;
+#[cfg(loom)]
+pub mod quiesce;
+
+#[cfg(not(loom))]
+pub use builder::Builder;
+#[cfg(not(loom))]
+pub use error::{Error, Pending};
+#[cfg(not(loom))]
+pub use runtime::{Admission, Runtime, RuntimeExecutor, RuntimeRef};
+#[cfg(not(loom))]
+pub use stats::WorkerStats;

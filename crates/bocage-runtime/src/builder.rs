@@ -1,0 +1,199 @@
+//! How a runtime is set up: its workers, and what they do besides running behaviors.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use crate::error::Error;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+use crate::worker;
+
+/// More workers than any machine has processors; the protocols would bear more.
+pub(crate) const MAX_WORKERS: usize = 1 << 14;
+
+/// Sets up a [`Runtime`].
+///
+/// ```
+/// use bocage_runtime::Builder;
+///
+/// let runtime = Builder::new()
+///     .workers(2)
+///     .name_prefix("census")
+///     .on_start(|worker| {
+///         println!("worker {worker} is up");
+///         Ok(())
+///     })
+///     .build()?;
+/// # drop(runtime);
+/// # Ok::<(), bocage_runtime::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Builder {
+    workers: Option<usize>,
+    name_prefix: String,
+    stack_size: Option<usize>,
+    hooks: Hooks,
+}
+
+type Start = Arc<dyn Fn(usize) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync>;
+type Hook = Arc<dyn Fn(usize) + Send + Sync>;
+
+/// What a worker's thread calls besides behaviors, with its index.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    start: Option<Start>,
+    stop: Option<Hook>,
+    before_park: Option<Hook>,
+    after_park: Option<Hook>,
+}
+
+impl Hooks {
+    pub(crate) fn start(&self, worker: usize) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        self.start.as_ref().map_or(Ok(()), |hook| hook(worker))
+    }
+
+    pub(crate) fn stop(&self, worker: usize) {
+        call(&self.stop, worker);
+    }
+
+    pub(crate) fn before_park(&self, worker: usize) {
+        call(&self.before_park, worker);
+    }
+
+    pub(crate) fn after_park(&self, worker: usize) {
+        call(&self.after_park, worker);
+    }
+}
+
+fn call(hook: &Option<Hook>, worker: usize) {
+    if let Some(hook) = hook {
+        hook(worker);
+    }
+}
+
+// What unwinds out of a hook is not used again but by calling the hook, which is shared by all workers
+// and so has to cope with one of them ending early in any case.
+impl std::panic::RefUnwindSafe for Hooks {}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// One worker for each processor that the process may use (affinity and cgroup are respected), no
+    /// hooks.
+    pub fn new() -> Self {
+        Self { workers: None, name_prefix: "bocage".into(), stack_size: None, hooks: Hooks::default() }
+    }
+
+    /// How many worker threads: at least 1.
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = Some(count);
+        self
+    }
+
+    /// Threads are named *prefix*`-0`, *prefix*`-1` … Must not contain a zero byte.
+    pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.name_prefix = prefix.into();
+        self
+    }
+
+    /// Bytes of stack for each worker; the standard library's default otherwise.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Called on each worker's thread before its first behavior, with the worker's index. If it fails or
+    /// panics, [`build`](Self::build) fails.
+    pub fn on_start(
+        mut self,
+        hook: impl Fn(usize) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on each worker's thread after its last behavior, if its start hook succeeded. As with the
+    /// next two, a panic in it is reported by the panic hook and otherwise ignored.
+    pub fn on_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on a worker's thread right before it blocks since there is nothing to do.
+    pub fn before_park(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.before_park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on a worker's thread right after it blocked, as many times as the hook before.
+    pub fn after_park(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.after_park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Starts the workers, and returns when all of them are up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Workers`] for a count that makes no sense; [`Error::Spawn`] and [`Error::Start`], which
+    /// name the worker, if one could not be started. The others are then stopped, and have ended when this
+    /// returns.
+    pub fn build(self) -> Result<Runtime, Error> {
+        let count = self.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
+        if count == 0 || count > MAX_WORKERS {
+            return Err(Error::Workers(count));
+        }
+        let shared = Shared::take(count);
+        let generation = shared.ledger.next_generation();
+        let (started, starts) = mpsc::channel();
+        let mut threads = Vec::with_capacity(count);
+        let mut result = Ok(());
+        for index in 0..count {
+            let mut thread = thread::Builder::new().name(format!("{}-{index}", self.name_prefix));
+            if let Some(bytes) = self.stack_size {
+                thread = thread.stack_size(bytes);
+            }
+            let hooks = self.hooks.clone();
+            let started = started.clone();
+            let main = move || {
+                worker::main(shared, generation, index, &hooks, move |start| {
+                    // The receiver lives until it has heard of all.
+                    let _ = started.send((index, start));
+                });
+            };
+            match thread.spawn(main) {
+                Ok(thread) => threads.push(thread),
+                Err(source) => {
+                    result = Err(Error::Spawn { worker: index, source });
+                    break;
+                }
+            }
+        }
+        for _ in 0..threads.len() {
+            if let Ok((worker, Err(source))) = starts.recv()
+                && result.is_ok()
+            {
+                result = Err(Error::Start { worker, source });
+            }
+        }
+        Runtime::begin(shared, generation, threads, result)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("name_prefix", &self.name_prefix)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}

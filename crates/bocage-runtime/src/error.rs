@@ -1,0 +1,79 @@
+//! What can go wrong with a runtime.
+
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+/// An error of this crate.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A runtime was asked for with no workers, or absurdly many.
+    Workers(usize),
+    /// The operating system refused a worker's thread.
+    Spawn {
+        /// The worker's index.
+        worker: usize,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A worker's start hook failed.
+    Start {
+        /// The worker's index.
+        worker: usize,
+        /// The hook's own error.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The runtime has stopped and takes no more behaviors.
+    Stopped,
+    /// The time was over before everything was done. Nothing is lost: it goes on, and one may wait again.
+    Pending(Pending),
+    /// The waiter's own callback ended the wait before everything was done. Nothing is lost here either.
+    Interrupted(Pending),
+    /// A worker's thread waited for its own runtime, and so for itself.
+    OnWorker,
+}
+
+/// What is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// Behaviors that are scheduled and not finished, those that run included.
+    pub behaviors: u64,
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = if self.behaviors == 1 { "" } else { "s" };
+        write!(f, "{} behavior{s} pending", self.behaviors)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workers(count) => {
+                write!(f, "a runtime has 1 to {} workers, not {count}", crate::builder::MAX_WORKERS)
+            }
+            Self::Spawn { worker, source } => write!(f, "worker {worker}: its thread could not be started: {source}"),
+            Self::Start { worker, source } => write!(f, "worker {worker}: its start hook failed: {source}"),
+            Self::Stopped => f.write_str("the runtime has stopped: build a new one to schedule more"),
+            Self::Pending(pending) => write!(f, "the time was over with {pending}; waiting again goes on from here"),
+            Self::Interrupted(pending) => {
+                write!(f, "the wait was interrupted with {pending}; waiting again goes on from here")
+            }
+            Self::OnWorker => f.write_str(
+                "a behavior can't wait for its own runtime, it would wait for itself: schedule a further behavior instead",
+            ),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Spawn { source, .. } => Some(source),
+            Self::Start { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}

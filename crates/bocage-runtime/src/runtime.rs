@@ -1,0 +1,427 @@
+//! The runtime as its user sees it: its owner, references to it, and what schedules on it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::ops::ControlFlow;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bocage_core::{Executor, Handle, Ready, Requests, when_on};
+
+use crate::builder::Builder;
+use crate::error::{Error, Pending};
+use crate::quiesce::{Goal, Tick, Unquiet};
+use crate::shared::Shared;
+use crate::stats::WorkerStats;
+use crate::worker::with_current;
+
+/// Worker threads that run behaviors, and their owner.
+///
+/// Dropping it waits until everything that is scheduled is done, and stops the workers. (On a worker of its
+/// own it can't wait; there a thread that is started for it does so.)
+pub struct Runtime {
+    reference: RuntimeRef,
+    /// Empty once they are joined.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What the counters stood at when it began.
+    base: Vec<WorkerStats>,
+}
+
+/// Refers to a [`Runtime`], to schedule on it. `Copy`, and valid for ever: once the runtime has stopped it
+/// refuses.
+#[derive(Clone, Copy)]
+pub struct RuntimeRef {
+    shared: &'static Shared,
+    generation: u64,
+}
+
+/// One behavior that a runtime has counted as scheduled, and that is still to be scheduled. Until then the
+/// runtime does not come to rest. Dropping it takes the count back.
+#[must_use = "the runtime waits for the behavior that was admitted"]
+pub struct Admission {
+    shared: &'static Shared,
+    by: By,
+    /// The counts of a worker are written by its own thread only.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Whose counts an admission is in.
+#[derive(Clone, Copy)]
+enum By {
+    Worker(usize),
+    Outside(usize),
+}
+
+/// The executor of behaviors on a [`Runtime`]: what each behavior's block holds, 8 bytes.
+///
+/// One gets it from [`Admission::schedule`], for one behavior. To keep it and use it for others is not
+/// unsafe, but they are not counted then, and the runtime's `wait` and `quiesce` go wrong.
+#[derive(Clone, Copy)]
+pub struct RuntimeExecutor(&'static Shared);
+
+impl Runtime {
+    /// With one worker for each processor that the process may use.
+    ///
+    /// # Errors
+    ///
+    /// If a thread can't be started.
+    pub fn new() -> Result<Self, Error> {
+        Builder::new().build()
+    }
+
+    /// Opens for work, or, if `started` says that it is not to be, ends the threads.
+    pub(crate) fn begin(
+        shared: &'static Shared,
+        generation: u64,
+        threads: Vec<JoinHandle<()>>,
+        started: Result<(), Error>,
+    ) -> Result<Self, Error> {
+        match started {
+            Ok(()) => {
+                let base = shared.stats();
+                shared.ledger.open(generation);
+                Ok(Self { reference: RuntimeRef { shared, generation }, threads: Mutex::new(threads), base })
+            }
+            Err(error) => {
+                stop(shared, threads);
+                shared.give_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Schedules `body` to run when all cowns of `requests` are acquired; see [`when_on`].
+    ///
+    /// # Panics
+    ///
+    /// If the runtime has stopped ([`try_when`](Self::try_when) says so instead), or as [`when_on`] does.
+    pub fn when<Q, R, F>(&self, requests: Q, body: F) -> Handle<R>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        self.reference.when(requests, body)
+    }
+
+    /// [`when`](Self::when), for a runtime that may have stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn try_when<Q, R, F>(&self, requests: Q, body: F) -> Result<Handle<R>, Error>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        self.reference.try_when(requests, body)
+    }
+
+    /// Counts a behavior as scheduled, for callers that schedule by the core's own functions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn admit(&self) -> Result<Admission, Error> {
+        self.reference.admit()
+    }
+
+    /// A reference to it, which can be copied anywhere.
+    pub fn reference(&self) -> RuntimeRef {
+        self.reference
+    }
+
+    /// How many workers it has.
+    pub fn workers(&self) -> usize {
+        self.reference.shared.remotes.len()
+    }
+
+    /// How many behaviors are scheduled and not finished, those that run included.
+    pub fn pending(&self) -> u64 {
+        self.reference.shared.ledger.pending()
+    }
+
+    /// What each worker did so far.
+    pub fn stats(&self) -> Vec<WorkerStats> {
+        self.reference.shared.stats().into_iter().zip(&self.base).map(|(now, base)| now.since(*base)).collect()
+    }
+
+    /// Blocks until nothing is scheduled and unfinished, at most for `timeout`. What the behaviors did is
+    /// then visible to the caller. The runtime goes on.
+    ///
+    /// Any number of threads may wait at once; all return when it is quiet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pending`] if the time is over; nothing is lost. [`Error::OnWorker`] on a worker of this
+    /// runtime.
+    pub fn quiesce(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.wait_for(Goal::Quiet, timeout, None)
+    }
+
+    /// [`quiesce`](Self::quiesce), calling `on_tick` on the waiting thread about once in each `tick`, until
+    /// it breaks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`quiesce`](Self::quiesce), and [`Error::Interrupted`] if `on_tick` breaks.
+    pub fn quiesce_with(
+        &self,
+        timeout: Option<Duration>,
+        tick: Duration,
+        mut on_tick: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.wait_for(Goal::Quiet, timeout, Some((tick, &mut on_tick)))
+    }
+
+    /// Blocks until nothing is scheduled and unfinished, at most for `timeout`, and then stops: nothing more
+    /// is accepted, and the workers have ended when this returns. (Their stop hooks take the time they take;
+    /// `timeout` does not bound that.) If the time is over the runtime goes on as before. Once it has stopped,
+    /// this returns at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`quiesce`](Self::quiesce).
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.wait_for(Goal::Closed, timeout, None)
+    }
+
+    /// [`wait`](Self::wait), calling `on_tick` on the waiting thread about once in each `tick`, until it
+    /// breaks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`quiesce_with`](Self::quiesce_with).
+    pub fn wait_with(
+        &self,
+        timeout: Option<Duration>,
+        tick: Duration,
+        mut on_tick: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.wait_for(Goal::Closed, timeout, Some((tick, &mut on_tick)))
+    }
+
+    fn wait_for(&self, goal: Goal, timeout: Option<Duration>, tick: Option<Tick<'_>>) -> Result<(), Error> {
+        let shared = self.reference.shared;
+        if is_worker_of(shared) {
+            return Err(Error::OnWorker);
+        }
+        // A time that is too far away to be told is as good as none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let pending = || Pending { behaviors: shared.ledger.pending() };
+        shared.ledger.wait(goal, deadline, tick).map_err(|why| match why {
+            Unquiet::Expired => Error::Pending(pending()),
+            Unquiet::Interrupted => Error::Interrupted(pending()),
+        })?;
+        if goal == Goal::Closed {
+            // Whoever comes second waits here until the first has joined them all.
+            let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            stop(shared, mem::take(&mut threads));
+        }
+        Ok(())
+    }
+}
+
+/// Ends the workers of a runtime that has nothing left to do.
+fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
+    shared.idle.stop();
+    for thread in threads {
+        // It does not panic: hooks and behaviors are caught.
+        let _ = thread.join();
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let shared = self.reference.shared;
+        let threads = mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let end = move || {
+            // Without a deadline and a callback nothing but the goal ends it.
+            let _ = shared.ledger.wait(Goal::Closed, None, None);
+            stop(shared, threads);
+            shared.give_back();
+        };
+        if is_worker_of(shared) {
+            // A worker can't wait for itself. If there is no thread to be had, the workers stay, asleep.
+            let _ = thread::Builder::new().name("bocage-end".into()).spawn(end);
+        } else {
+            end();
+        }
+    }
+}
+
+fn is_worker_of(shared: &'static Shared) -> bool {
+    with_current(|worker| worker.is_some_and(|worker| ptr::eq(worker.shared(), shared)))
+}
+
+impl RuntimeRef {
+    /// The runtime whose behavior the calling thread runs.
+    pub fn current() -> Option<Self> {
+        with_current(|worker| {
+            let worker = worker.filter(|worker| worker.works_for(worker.shared()))?;
+            Some(Self { shared: worker.shared(), generation: worker.generation() })
+        })
+    }
+
+    /// As [`Runtime::when`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::when`].
+    pub fn when<Q, R, F>(&self, requests: Q, body: F) -> Handle<R>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        self.try_when(requests, body).unwrap_or_else(|error| panic!("`when` on a runtime: {error}"))
+    }
+
+    /// As [`Runtime::try_when`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn try_when<Q, R, F>(&self, requests: Q, body: F) -> Result<Handle<R>, Error>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        Ok(self.admit()?.schedule(|executor| when_on(executor, requests, body)))
+    }
+
+    /// As [`Runtime::admit`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    #[inline]
+    pub fn admit(&self) -> Result<Admission, Error> {
+        let Self { shared, generation } = *self;
+        let by = with_current(|worker| match worker {
+            Some(worker) if worker.works_for(shared) && worker.generation() == generation => {
+                shared.ledger.schedule(worker.index());
+                Some(By::Worker(worker.index()))
+            }
+            _ => {
+                let shard = outside_shard();
+                shared.ledger.admit(generation, shard).then_some(By::Outside(shard))
+            }
+        });
+        let by = by.ok_or(Error::Stopped)?;
+        Ok(Admission { shared, by, _not_send: PhantomData })
+    }
+}
+
+/// Two references are equal if they refer to the same run of the same runtime.
+impl PartialEq for RuntimeRef {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.shared, other.shared) && self.generation == other.generation
+    }
+}
+
+impl Eq for RuntimeRef {}
+
+/// Spreads threads outside over the ledger's shards.
+fn outside_shard() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static SHARD: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    SHARD.get().unwrap_or_else(|| {
+        // Relaxed: only the number counts.
+        let shard = THREADS.fetch_add(1, Ordering::Relaxed);
+        SHARD.set(Some(shard));
+        shard
+    })
+}
+
+impl Admission {
+    /// Lets `schedule` put exactly one behavior into the core, with the executor that it gets. If it panics,
+    /// it is taken to have scheduled nothing.
+    ///
+    /// ```
+    /// use bocage_core::{Cown, Erased, schedule_erased};
+    /// use bocage_runtime::Runtime;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let cown = Cown::new(0);
+    /// runtime.admit()?.schedule(|executor| {
+    ///     schedule_erased(executor, &mut [Erased::new(&cown)], Some("a result"), |_| {})
+    /// });
+    /// runtime.wait(None)?;
+    /// # Ok::<(), bocage_runtime::Error>(())
+    /// ```
+    #[inline]
+    pub fn schedule<T>(self, schedule: impl FnOnce(RuntimeExecutor) -> T) -> T {
+        let scheduled = schedule(RuntimeExecutor(self.shared));
+        mem::forget(self);
+        scheduled
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        match self.by {
+            By::Worker(index) => self.shared.ledger.finish(index),
+            By::Outside(shard) => self.shared.ledger.retract(shard),
+        }
+    }
+}
+
+impl Executor for RuntimeExecutor {
+    #[inline]
+    fn ready(&self, ready: Ready) {
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.0) => worker.push(ready),
+            _ => self.0.inject(ready),
+        });
+    }
+
+    #[inline]
+    fn handed_over(&self, ready: Ready) {
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.0) => worker.hand_over(ready),
+            _ => self.0.inject(ready),
+        });
+    }
+
+    fn stalled(&self, yields: u32) {
+        with_current(|worker| {
+            if let Some(worker) = worker.filter(|worker| worker.works_for(self.0)) {
+                worker.stalled(yields);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("workers", &self.workers()).field("pending", &self.pending()).finish()
+    }
+}
+
+impl fmt::Debug for RuntimeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RuntimeRef({:p}, {})", self.shared, self.generation)
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Admission({:p})", self.shared)
+    }
+}
+
+impl fmt::Debug for RuntimeExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RuntimeExecutor({:p})", self.0)
+    }
+}

@@ -1,0 +1,98 @@
+//! What all threads of one runtime share, and why a pointer to it can't dangle.
+//!
+//! Every behavior's block holds a pointer to its runtime's [`Shared`]: as its executor, 8 bytes, without a
+//! reference count, which all workers would write for each behavior. The pointer is used when the behavior
+//! becomes ready, and by then its runtime is still there, since it ends only when nothing is scheduled and
+//! unfinished. But a thread of another runtime that hands a behavior over may be delayed between the push
+//! and the wake, while that behavior runs and its runtime ends. So a `Shared` is never freed: a runtime
+//! that ends puts it back into a pool, and the next one with as many workers takes it from there. A late
+//! wake then finds sound memory and wakes a worker that looks, finds nothing, and sleeps again. Memory
+//! stays flat, however often runtimes start and stop: there are as many `Shared` as ever were alive at once
+//! of each size.
+
+use std::sync::{Mutex, PoisonError};
+
+use bocage_core::Ready;
+use crossbeam_deque::{Injector, Stealer, Worker};
+use crossbeam_utils::CachePadded;
+
+use crate::park::Idle;
+use crate::quiesce::Ledger;
+use crate::stats::{Counters, WorkerStats};
+
+/// What all threads of one runtime share.
+pub(crate) struct Shared {
+    /// Behaviors that became ready on threads outside.
+    pub(crate) injector: CachePadded<Injector<Ready>>,
+    pub(crate) idle: Idle,
+    pub(crate) ledger: Ledger,
+    /// One for each worker.
+    pub(crate) remotes: Box<[Remote]>,
+}
+
+/// What others may touch of a worker.
+pub(crate) struct Remote {
+    pub(crate) stealer: Stealer<Ready>,
+    pub(crate) counters: Counters,
+    /// The worker's own end of its queue, while no thread works on it.
+    deque: Mutex<Option<Worker<Ready>>>,
+}
+
+/// Those of runtimes that have ended.
+static POOL: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+
+impl Shared {
+    /// One for `workers` workers that no runtime uses: closed, quiet, with empty queues.
+    pub(crate) fn take(workers: usize) -> &'static Self {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = pool.iter().position(|shared| shared.remotes.len() == workers) {
+            return pool.swap_remove(at);
+        }
+        drop(pool);
+        Box::leak(Box::new(Self {
+            injector: CachePadded::new(Injector::new()),
+            idle: Idle::new(workers),
+            ledger: Ledger::new(workers),
+            remotes: (0..workers)
+                .map(|_| {
+                    let deque = Worker::new_fifo();
+                    Remote { stealer: deque.stealer(), counters: Counters::default(), deque: Mutex::new(Some(deque)) }
+                })
+                .collect(),
+        }))
+    }
+
+    /// Puts it back, once all its workers have ended.
+    pub(crate) fn give_back(&'static self) {
+        self.idle.restart();
+        POOL.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+
+    /// Takes in a ready behavior from a thread that is no worker of this runtime.
+    pub(crate) fn inject(&self, ready: Ready) {
+        self.injector.push(ready);
+        self.idle.work_pushed();
+    }
+
+    /// Whether a behavior is visible in any queue that anybody may take from.
+    pub(crate) fn work_left(&self) -> bool {
+        !self.injector.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
+    }
+
+    /// What each worker has counted since this memory exists.
+    pub(crate) fn stats(&self) -> Vec<WorkerStats> {
+        self.remotes.iter().enumerate().map(|(i, remote)| remote.counters.snapshot(self.ledger.counts(i))).collect()
+    }
+}
+
+impl Remote {
+    /// The worker's end of its queue, for the thread that is to be this worker.
+    pub(crate) fn borrow_deque(&self) -> Worker<Ready> {
+        self.deque.lock().unwrap_or_else(PoisonError::into_inner).take().expect("one thread is one worker")
+    }
+
+    /// Gives it back.
+    pub(crate) fn return_deque(&self, deque: Worker<Ready>) {
+        *self.deque.lock().unwrap_or_else(PoisonError::into_inner) = Some(deque);
+    }
+}

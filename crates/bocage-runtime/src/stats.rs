@@ -1,0 +1,67 @@
+//! What each worker counts as it works.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+/// What one worker did since its runtime was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Behaviors that its behaviors scheduled on this runtime.
+    pub scheduled: u64,
+    /// Behaviors that it ran to their end.
+    pub run: u64,
+    /// Behaviors that it took from other workers' queues.
+    pub stolen: u64,
+    /// Behaviors that became ready since it released a cown, and that it took in as its next.
+    pub handed_over: u64,
+    /// How often it went to sleep.
+    pub parked: u64,
+    /// How often an enqueue of its behaviors had to yield to another thread in the middle of its own.
+    pub stalled: u64,
+}
+
+/// One event that a worker counts.
+#[derive(Clone, Copy)]
+pub(crate) enum Event {
+    Stolen,
+    HandedOver,
+    Parked,
+    Stalled,
+}
+
+/// One worker's counters: written by it alone, with plain stores, and read by anybody.
+#[derive(Default)]
+pub(crate) struct Counters(CachePadded<[AtomicU64; 4]>);
+
+impl Counters {
+    /// Counts `times` events. Called by the worker alone.
+    #[inline]
+    pub(crate) fn count(&self, event: Event, times: u64) {
+        let counter = &self.0[event as usize];
+        // Relaxed, both: one writer, and readers want numbers only.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(times), Ordering::Relaxed);
+    }
+
+    /// All of it, with what the ledger knows of the same worker.
+    pub(crate) fn snapshot(&self, (scheduled, run): (u64, u64)) -> WorkerStats {
+        // Relaxed: numbers only.
+        let [stolen, handed_over, parked, stalled] = self.0.each_ref().map(|c| c.load(Ordering::Relaxed));
+        WorkerStats { scheduled, run, stolen, handed_over, parked, stalled }
+    }
+}
+
+impl WorkerStats {
+    /// What was counted since `base`.
+    pub(crate) fn since(self, base: Self) -> Self {
+        Self {
+            scheduled: self.scheduled.wrapping_sub(base.scheduled),
+            run: self.run.wrapping_sub(base.run),
+            stolen: self.stolen.wrapping_sub(base.stolen),
+            handed_over: self.handed_over.wrapping_sub(base.handed_over),
+            parked: self.parked.wrapping_sub(base.parked),
+            stalled: self.stalled.wrapping_sub(base.stalled),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The one door through which the lock-free parts of this crate reach atomics, locks and threads.
+//!
+//! Under `cfg(loom)` the same names come from loom, so that the model checker runs the very code that
+//! ships. `park.rs` and `quiesce.rs` import from here and nowhere else.
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicU8, AtomicU64, Ordering, fence},
+    },
+    thread::{self, Thread},
+};
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicU8, AtomicU64, Ordering, fence},
+    },
+    thread::{self, Thread},
+};
+
+/// Locks, also if a thread panicked while it held the lock: none of ours leaves a broken state behind,
+/// since nothing between lock and unlock calls foreign code.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

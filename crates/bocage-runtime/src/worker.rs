@@ -1,0 +1,243 @@
+//! A worker: one thread that takes ready behaviors and runs them, until its runtime stops.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use bocage_core::{Ready, enter_worker};
+use crossbeam_deque::Steal;
+
+use crate::builder::Hooks;
+use crate::park::{Was, Woken};
+use crate::queue::{Kept, Queue};
+use crate::shared::{Remote, Shared};
+use crate::stats::Event;
+use crate::steal::{self, Dice};
+
+/// How often a searcher goes round again since others were busy with the queues that it saw. After that it
+/// parks, and its last look at the queues keeps it awake if there is still something.
+const ROUNDS: usize = 8;
+
+/// What a worker's thread knows of itself.
+pub(crate) struct Worker {
+    shared: &'static Shared,
+    generation: u64,
+    index: usize,
+    queue: Queue,
+    dice: Dice,
+    /// Whether this thread runs behaviors now, and not a hook.
+    at_work: Cell<bool>,
+}
+
+thread_local! {
+    /// The worker that this thread is, or null.
+    static CURRENT: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+}
+
+/// Runs `f` with the worker of `shared` that the calling thread is, if it is one.
+#[inline]
+pub(crate) fn with_current<T>(f: impl FnOnce(Option<&Worker>) -> T) -> T {
+    // SAFETY: `Entered` sets the pointer to a worker that outlives it, and clears it. A reference made here
+    // ends with the call of `f`, during which the frame that owns the worker is further down this stack.
+    f(unsafe { CURRENT.get().as_ref() })
+}
+
+/// Keeps the current thread's pointer to its worker.
+struct Entered<'a>(#[expect(dead_code, reason = "the borrow is the point")] &'a Worker);
+
+impl<'a> Entered<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        CURRENT.set(worker);
+        Self(worker)
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(ptr::null());
+    }
+}
+
+/// What a worker's thread does. `started` is told how the start hook ended.
+pub(crate) fn main(
+    shared: &'static Shared,
+    generation: u64,
+    index: usize,
+    hooks: &Hooks,
+    started: impl FnOnce(Result<(), Box<dyn StdError + Send + Sync>>),
+) {
+    let worker = Worker {
+        shared,
+        generation,
+        index,
+        queue: Queue::new(shared.remotes[index].borrow_deque()),
+        dice: Dice::new(index),
+        at_work: Cell::new(false),
+    };
+    let entered = Entered::new(&worker);
+    let start = catch_unwind(|| hooks.start(index)).unwrap_or_else(|panic| Err(panic_text(&*panic).into()));
+    let has_started = start.is_ok();
+    started(start);
+    if has_started {
+        let _mark = enter_worker();
+        worker.at_work.set(true);
+        // A run never unwinds; should it all the same, the worker goes on with the next.
+        while catch_unwind(AssertUnwindSafe(|| worker.work(hooks))).is_err() {}
+        worker.at_work.set(false);
+        quietly(|| hooks.stop(index));
+    }
+    drop(entered);
+    shared.remotes[index].return_deque(worker.queue.deque);
+}
+
+/// Calls a hook. A panic in it has been reported by the panic hook, and must not take the worker along.
+fn quietly(hook: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(hook));
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("it panicked: {}", text.unwrap_or("(a payload that is no text)"))
+}
+
+impl Worker {
+    /// Whether it works for the runtime of `shared` and is not in a hook.
+    #[inline]
+    pub(crate) fn works_for(&self, shared: &'static Shared) -> bool {
+        ptr::eq(self.shared, shared) && self.at_work.get()
+    }
+
+    /// Its runtime.
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
+    /// Which run of its runtime's memory it belongs to.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Its place among the workers.
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Takes in a behavior that is ready while a body runs on this thread.
+    #[inline]
+    pub(crate) fn push(&self, ready: Ready) {
+        self.queue.push(ready);
+        self.pushed();
+    }
+
+    /// Takes in a behavior that became ready as this thread released a cown.
+    #[inline]
+    pub(crate) fn hand_over(&self, ready: Ready) {
+        match self.queue.hand_over(ready) {
+            Kept::InSlot => self.count(Event::HandedOver, 1),
+            Kept::InDeque => self.pushed(),
+        }
+    }
+
+    /// Counts an enqueue that had to yield.
+    pub(crate) fn stalled(&self, yields: u32) {
+        self.count(Event::Stalled, yields.into());
+    }
+
+    /// Tells the others that there is something in the deque.
+    #[inline]
+    fn pushed(&self) {
+        // A lone worker has nobody to tell, and is awake.
+        if self.shared.remotes.len() > 1 {
+            self.shared.idle.work_pushed();
+        }
+    }
+
+    fn me(&self) -> &Remote {
+        &self.shared.remotes[self.index]
+    }
+
+    #[inline]
+    fn count(&self, event: Event, times: u64) {
+        self.me().counters.count(event, times);
+    }
+
+    /// Runs behaviors until the runtime stops.
+    fn work(&self, hooks: &Hooks) {
+        loop {
+            while let Some(ready) = self.queue.next(&self.shared.injector, || self.pushed()) {
+                self.run(ready);
+            }
+            match self.look_elsewhere(hooks) {
+                Some(ready) => self.run(ready),
+                None => return,
+            }
+        }
+    }
+
+    #[inline]
+    fn run(&self, ready: Ready) {
+        /// Counts, however the run ends.
+        struct Finish<'a>(&'a Worker);
+        impl Drop for Finish<'_> {
+            fn drop(&mut self) {
+                self.0.shared.ledger.finish(self.0.index);
+            }
+        }
+        let _finish = Finish(self);
+        ready.run();
+    }
+
+    /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.
+    #[cold]
+    fn look_elsewhere(&self, hooks: &Hooks) -> Option<Ready> {
+        let Shared { idle, ledger, .. } = self.shared;
+        let mut was = if idle.start_search() { Was::Searching } else { Was::Running };
+        loop {
+            if was == Was::Searching
+                && let Some(ready) = self.search()
+            {
+                idle.found(|| self.shared.work_left());
+                return Some(ready);
+            }
+            ledger.look_for_waiters();
+            let parked = idle.lie_down(self.index, was, || self.shared.work_left())?;
+            let woken = if parked.is_woken() {
+                parked.sleep()
+            } else {
+                self.count(Event::Parked, 1);
+                self.at_work.set(false);
+                quietly(|| hooks.before_park(self.index));
+                let woken = parked.sleep();
+                quietly(|| hooks.after_park(self.index));
+                self.at_work.set(true);
+                woken
+            };
+            match woken {
+                Woken::ToSearch => was = Was::Searching,
+                Woken::ToStop => return None,
+            }
+        }
+    }
+
+    /// Looks into everybody's queues.
+    fn search(&self) -> Option<Ready> {
+        for _ in 0..ROUNDS {
+            if let Some(ready) = self.queue.take_injected(&self.shared.injector) {
+                return Some(ready);
+            }
+            match steal::steal(&self.shared.remotes, self.index, &self.queue.deque, &self.dice) {
+                Steal::Success(ready) => {
+                    self.count(Event::Stolen, 1 + self.queue.deque.len() as u64);
+                    return Some(ready);
+                }
+                Steal::Empty => return None,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+        None
+    }
+}
