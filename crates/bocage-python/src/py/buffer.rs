@@ -1,0 +1,105 @@
+//! The buffer protocol, both ways.
+
+use std::ffi::{c_int, c_void};
+
+use pyo3_ffi as ffi;
+
+use super::class::This;
+use super::slot::Slot;
+use super::{Attached, Error, Obj, Payload, Result, entry};
+
+/// A contiguous buffer lent by an object, given back on drop.
+pub(crate) struct Buffer {
+    view: Box<ffi::Py_buffer>,
+    py: Attached,
+}
+
+impl Buffer {
+    /// Asks `object` for its content as contiguous bytes.
+    pub(crate) fn of(object: &Obj) -> Result<Buffer> {
+        Buffer::with_flags(object, ffi::PyBUF_SIMPLE)
+    }
+
+    /// Asks `object` for a buffer with those `PyBUF_` flags.
+    pub(crate) fn with_flags(object: &Obj, flags: c_int) -> Result<Buffer> {
+        let mut view = Box::new(ffi::Py_buffer::new());
+        // SAFETY: the object is alive; the view stays where it is (boxed) until it is released.
+        let status = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, flags) };
+        Error::check(object.py(), status)?;
+        Ok(Buffer { view, py: object.py() })
+    }
+
+    /// The view as CPython filled it.
+    pub(crate) fn view(&self) -> &ffi::Py_buffer {
+        &self.view
+    }
+
+    /// The bytes of a contiguous buffer.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.view.len == 0 {
+            return &[];
+        }
+        // SAFETY: the exporter keeps `len` bytes at `buf` while the view is held. Python code could
+        // write to them meanwhile, but none runs while the slice is in use: callers copy at once.
+        unsafe { std::slice::from_raw_parts(self.view.buf.cast(), self.view.len as usize) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let _ = self.py;
+        // SAFETY: the view was filled by PyObject_GetBuffer and is released once.
+        unsafe { ffi::PyBuffer_Release(&mut *self.view) }
+    }
+}
+
+/// A view that an instance exports. Shape and strides, where asked for, live in the payload or in a
+/// box that `release` frees.
+pub(crate) type View = ffi::Py_buffer;
+
+/// The two buffer slots. `get` fills the view but for `obj`, which is set here; `release` undoes it.
+pub(crate) const fn buffer<T, G, R>(_get: G, _release: R) -> [Slot; 2]
+where
+    T: Payload,
+    G: Fn(This<'_, T>, &mut View, c_int) -> Result<()> + Copy,
+    R: Fn(This<'_, T>, &mut View) + Copy,
+{
+    unsafe extern "C" fn run_get<T, G>(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int
+    where
+        T: Payload,
+        G: Fn(This<'_, T>, &mut View, c_int) -> Result<()> + Copy,
+    {
+        // SAFETY: CPython gives a view to fill, whose `obj` must be null on failure and an owned
+        // reference to the exporter on success.
+        unsafe { (*view).obj = std::ptr::null_mut() };
+        entry::guarded(-1, |_| {
+            // SAFETY: CPython calls a slot of a type with an instance of it.
+            unsafe {
+                entry::function::<G>()(This::new(this), &mut *view, flags)?;
+                (*view).obj = Obj::from_borrowed(this).into_ptr();
+            }
+            Ok(0)
+        })
+    }
+    unsafe extern "C" fn run_release<T, R>(this: *mut ffi::PyObject, view: *mut ffi::Py_buffer)
+    where
+        T: Payload,
+        R: Fn(This<'_, T>, &mut View) + Copy,
+    {
+        entry::guarded((), |_| {
+            // SAFETY: as above; CPython itself gives back the reference in `obj`.
+            unsafe { entry::function::<R>()(This::new(this), &mut *view) };
+            Ok(())
+        });
+    }
+    [
+        Slot(ffi::PyType_Slot {
+            slot: ffi::Py_bf_getbuffer,
+            pfunc: run_get::<T, G> as ffi::getbufferproc as *mut c_void,
+        }),
+        Slot(ffi::PyType_Slot {
+            slot: ffi::Py_bf_releasebuffer,
+            pfunc: run_release::<T, R> as ffi::releasebufferproc as *mut c_void,
+        }),
+    ]
+}

@@ -1,0 +1,147 @@
+//! Python exceptions as Rust errors.
+
+use std::borrow::Cow;
+use std::ffi::c_int;
+
+use pyo3_ffi as ffi;
+
+use super::{Attached, Obj, Ref};
+
+/// What everything here returns.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// A Python exception: taken out of the thread, or still to be made.
+///
+/// While one of these exists nothing is pending in the thread. It becomes pending in
+/// [`Error::restore`], which the trampolines call on the way back into CPython.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// An exception object.
+    Raised(Obj),
+    /// An exception of a builtin type, made when it is needed.
+    New(Kind, Cow<'static, str>),
+}
+
+macro_rules! kinds {
+    ($($kind:ident = $symbol:ident, $make:ident;)*) => {
+        /// The builtin exception types that this crate raises.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::enum_variant_names)]
+        pub(crate) enum Kind {
+            $(#[allow(missing_docs)] $kind,)*
+        }
+
+        impl Kind {
+            /// The exception type.
+            pub(crate) fn class<'a>(self, _py: Attached) -> Ref<'a> {
+                // SAFETY: builtin exception types are set up before any thread is attached and
+                // outlive every interpreter's use of them.
+                unsafe { Ref::from_ptr(match self { $(Kind::$kind => ffi::$symbol,)* }) }
+            }
+        }
+
+        #[allow(dead_code)]
+        impl Error {
+            $(
+                /// An exception of that type with this message.
+                pub(crate) fn $make(message: impl Into<Cow<'static, str>>) -> Error {
+                    Error::New(Kind::$kind, message.into())
+                }
+            )*
+        }
+    };
+}
+
+kinds! {
+    AssertionError = PyExc_AssertionError, assertion_error;
+    AttributeError = PyExc_AttributeError, attribute_error;
+    BaseException = PyExc_BaseException, base_exception;
+    BufferError = PyExc_BufferError, buffer_error;
+    Exception = PyExc_Exception, exception;
+    ImportError = PyExc_ImportError, import_error;
+    IndexError = PyExc_IndexError, index_error;
+    KeyError = PyExc_KeyError, key_error;
+    KeyboardInterrupt = PyExc_KeyboardInterrupt, keyboard_interrupt;
+    MemoryError = PyExc_MemoryError, memory_error;
+    NameError = PyExc_NameError, name_error;
+    OverflowError = PyExc_OverflowError, overflow_error;
+    RecursionError = PyExc_RecursionError, recursion_error;
+    RuntimeError = PyExc_RuntimeError, runtime_error;
+    RuntimeWarning = PyExc_RuntimeWarning, runtime_warning;
+    StopIteration = PyExc_StopIteration, stop_iteration;
+    SyntaxError = PyExc_SyntaxError, syntax_error;
+    SystemError = PyExc_SystemError, system_error;
+    SystemExit = PyExc_SystemExit, system_exit;
+    TimeoutError = PyExc_TimeoutError, timeout_error;
+    TypeError = PyExc_TypeError, type_error;
+    ValueError = PyExc_ValueError, value_error;
+    ZeroDivisionError = PyExc_ZeroDivisionError, zero_division_error;
+}
+
+impl Error {
+    /// Takes the pending exception out of the thread.
+    pub(crate) fn fetch(_py: Attached) -> Error {
+        // SAFETY: the thread is attached.
+        match unsafe { Ref::from_ptr_or_null(ffi::PyErr_GetRaisedException()) } {
+            // SAFETY: PyErr_GetRaisedException gave an owned reference.
+            Some(exception) => Error::Raised(unsafe { Obj::from_owned(exception.as_ptr()) }),
+            None => Error::system_error("an operation failed without setting an exception"),
+        }
+    }
+
+    /// Turns a C status (negative on failure, with an exception set) into a result.
+    pub(crate) fn check(py: Attached, status: c_int) -> Result<c_int> {
+        if status < 0 { Err(Error::fetch(py)) } else { Ok(status) }
+    }
+
+    /// Makes this the thread's pending exception, on the way back into CPython.
+    pub(crate) fn restore(self, py: Attached) {
+        // SAFETY: PyErr_SetRaisedException takes over the owned reference; the thread is attached.
+        unsafe { ffi::PyErr_SetRaisedException(self.into_object(py).into_ptr()) }
+    }
+
+    /// The exception object, made now if it wasn't yet.
+    pub(crate) fn into_object(self, py: Attached) -> Obj {
+        let (kind, message) = match self {
+            Error::Raised(object) => return object,
+            Error::New(kind, message) => (kind, message),
+        };
+        let made = Obj::text(py, &message).and_then(|text| kind.class(py).call(&[(&text).into()]));
+        match made {
+            Ok(exception) => exception,
+            // No memory for the exception: raise what the failure left instead.
+            Err(Error::Raised(exception)) => exception,
+            Err(Error::New(..)) => {
+                // SAFETY: the thread is attached; PyErr_NoMemory uses a preallocated exception.
+                unsafe {
+                    ffi::PyErr_NoMemory();
+                    Obj::from_owned(ffi::PyErr_GetRaisedException())
+                }
+            }
+        }
+    }
+
+    /// Whether the exception is an instance of that builtin type.
+    pub(crate) fn matches(&self, py: Attached, kind: Kind) -> bool {
+        match self {
+            Error::Raised(object) => object.is_instance_of(&kind.class(py)),
+            // SAFETY: both are type objects.
+            Error::New(own, _) => unsafe {
+                ffi::PyType_IsSubtype(own.class(py).as_ptr().cast(), kind.class(py).as_ptr().cast()) != 0
+            },
+        }
+    }
+
+    /// Reports the exception on `sys.unraisablehook`, for a place that can't raise it.
+    pub(crate) fn report(self, py: Attached, context: Option<&Obj>) {
+        self.restore(py);
+        // SAFETY: an exception is pending, and `context` is alive or null.
+        unsafe { ffi::PyErr_WriteUnraisable(context.map_or(std::ptr::null_mut(), Obj::as_ptr)) }
+    }
+}
+
+impl std::fmt::Debug for Obj {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<{} object at {:p}>", self.type_name(), self.as_ptr())
+    }
+}
