@@ -46,7 +46,8 @@ def examine(path: str) -> dict[str, int]:
                 if isinstance(node, ast.stmt):
                     count(node, tally)
                     tally["nesting"] = max(tally["nesting"], depth)
-                    is_elif = isinstance(parent, ast.If) and parent.orelse == [node] and isinstance(node, ast.If)
+                    # To the parser an `elif` is an `if` in an `else`, but it starts where its `if` does.
+                    is_elif = isinstance(parent, ast.If) and node.col_offset == parent.col_offset
                     blocks.append((node, depth if is_elif else depth + 1))
                 else:  # an `except` or a `case`: its body is one deeper than its `try` or `match`
                     blocks.append((node, depth))
