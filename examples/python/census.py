@@ -97,7 +97,7 @@ def schedule(path: str, package: Cown[dict[str, int]], total: Cown[dict[str, int
 def by_behaviors(files: dict[str, str], workers: int) -> dict[str, dict[str, int]]:
     """The tally of each package, and the total under "" (no package is called that)."""
     begin = time.perf_counter()
-    start(workers)
+    start(worker_count=workers)
     tallies = {package: Cown[dict[str, int]]({}) for package in {"", *files.values()}}
     for path, package in files.items():
         schedule(path, tallies[package], tallies[""])
