@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use crate::behavior::{self, Arrival, Header, Place};
 use crate::cown::{Cown, CownHeader};
-use crate::executor::Executor;
+use crate::executor::{Executor, Ready};
 use crate::slot::{Linked, Slot};
 use crate::sync::Ordering;
 
@@ -57,6 +57,49 @@ where
     unsafe { enqueue(header, |yields| stalled.stalled(yields)) };
     // SAFETY: the handle's reference, which `allocate` counted.
     unsafe { Cown::from_counted(result) }
+}
+
+/// Takes one cown if nobody holds it, without waiting and without a place in its queue otherwise.
+///
+/// The token holds the cown until it is dropped (or run, which is the same: there is no body). Behaviors
+/// scheduled meanwhile wait for it. `executor` is not used to run anything.
+///
+/// ```
+/// use bocage_core::{Cown, Inline, try_acquire, when_on};
+///
+/// let cown = Cown::new(1);
+/// let held = try_acquire(Inline, &cown).expect("nobody has it");
+/// assert!(try_acquire(Inline, &cown).is_none());
+/// let later = when_on(Inline, &cown, |c| *c);
+/// drop(held);
+/// assert_eq!(later.wait().unwrap(), 1);
+/// ```
+pub fn try_acquire<E: Executor, T>(executor: E, cown: &Cown<T>) -> Option<Ready> {
+    let target = cown.header();
+    // SAFETY: the handle keeps the cown alive. Relaxed: a look that saves the allocation; the exchange
+    // below decides.
+    if !unsafe { target.as_ref() }.tail.load(Ordering::Relaxed).is_null() {
+        return None;
+    }
+    let (header, result) = behavior::allocate(executor, &[target.as_ptr().cast_const()], Some(()), |_| {});
+    // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
+    // the end, when the token (or the cancelled run) has its own.
+    let _handle = unsafe { Cown::from_counted(result) };
+    // SAFETY: as above; the block has one slot, and nobody else knows it yet.
+    unsafe {
+        let [slot] = Header::slots(header) else { unreachable!("one cown, one slot") };
+        slot.finish_enqueue();
+        let us = core::ptr::from_ref(slot).cast_mut();
+        // AcqRel: Release publishes the slot to the next enqueuer; Acquire pairs with the Release of the
+        // tail's reset. Relaxed on failure: nothing is read then.
+        let tail = &target.as_ref().tail;
+        if tail.compare_exchange(core::ptr::null_mut(), us, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            target.as_ref().keep();
+            return Some(Ready::new(header));
+        }
+        Header::abandon(header);
+    }
+    None
 }
 
 /// Ascending order of address, the total order that makes deadlock impossible.

@@ -166,6 +166,22 @@ impl Header {
         unsafe { (this.as_ref().vtable.ready)(this, arrival) }
     }
 
+    /// Takes back a behavior that got no place in any queue: drops the closure, and the references of the
+    /// run and of the result's queue. Its cowns must not be released, since it never had them.
+    ///
+    /// # Safety
+    ///
+    /// Fresh from [`allocate`], known to nobody else, and used no more.
+    pub(crate) unsafe fn abandon(this: NonNull<Self>) {
+        // SAFETY: the slots are the block's own until the references are dropped; nulled, they are skipped.
+        unsafe {
+            for i in 0..this.as_ref().requests as usize {
+                (*Self::first_slot(this).add(i)).cown = ptr::null();
+            }
+            Self::run(this, Mode::Cancel);
+        }
+    }
+
     /// Runs (or cancels) the behavior and releases its cowns.
     ///
     /// # Safety

@@ -56,7 +56,7 @@ mod slot;
 mod sync;
 mod wait;
 
-pub use acquire::{Erased, schedule_erased};
+pub use acquire::{Erased, schedule_erased, try_acquire};
 pub use behavior::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};

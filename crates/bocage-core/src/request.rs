@@ -111,7 +111,7 @@ unsafe impl Requests for () {
 
     fn keys(&self) {}
 
-    unsafe fn guards<'a>((): &'a ()) {}
+    unsafe fn guards((): &()) {}
 }
 
 macro_rules! tuple {
