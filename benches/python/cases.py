@@ -168,87 +168,45 @@ def of_matrices(cowns: int) -> Load:
     return Load([Cown(Matrix(1000, 1000, 1.0)) for _ in range(cowns)], lambda hops: (1.0 + hops, 1_000_000.0 + hops))
 
 
-def change_first(load: Load, count: int) -> Load:
-    """Hops of lists: each reads the last item and adds to the first."""
+def change(cown: Cown) -> None:
+    """Reads one end of the value and changes the other. Bytes are rotated by one, copied once."""
+    value = cown.value
+    if isinstance(value, list):
+        value[0] += value[-1] - 998
+    elif isinstance(value, dict):
+        value["key 0"] += value["key 999"] - 998
+    elif isinstance(value, bytes):
+        cown.value = b"".join((value[-1:], memoryview(value)[:-1]))
+    else:
+        value[0, 0] = value[0, 0] + value[999, 999]
+
+
+def hop(load: Load, count: int) -> Load:
+    """One behavior on each cown, then quiet, and again."""
     for _ in range(count // len(load.cowns)):
         for cown in load.cowns:
 
             @when(cown)
             def _(cown):
-                items = cown.value
-                items[0] += items[-1] - 998
+                change(cown)
 
         quiesce()
     return load
 
 
-def change_key(load: Load, count: int) -> Load:
-    """Hops of dicts: each reads one key and adds to another."""
-    for _ in range(count // len(load.cowns)):
-        for cown in load.cowns:
-
-            @when(cown)
-            def _(cown):
-                items = cown.value
-                items["key 0"] += items["key 999"] - 998
-
-        quiesce()
-    return load
-
-
-def rotate(load: Load, count: int) -> Load:
-    """Hops of bytes: each puts new ones in their place, rotated by one, which copies them once."""
-    for _ in range(count // len(load.cowns)):
-        for cown in load.cowns:
-
-            @when(cown)
-            def _(cown):
-                old = cown.value
-                cown.value = b"".join((old[-1:], memoryview(old)[:-1]))
-
-        quiesce()
-    return load
-
-
-def change_element(load: Load, count: int) -> Load:
-    """Hops of matrices: each reads one element and adds to another."""
-    for _ in range(count // len(load.cowns)):
-        for cown in load.cowns:
-
-            @when(cown)
-            def _(cown):
-                matrix = cown.value
-                matrix[0, 0] = matrix[0, 0] + matrix[999, 999]
-
-        quiesce()
-    return load
-
-
-def chain_list(load: Load, count: int) -> Load:
-    """A self-chain with a list."""
-    cown = load.cowns[0]
+def chain_change(cown: Cown, count: int) -> None:
+    """Each behavior changes the value and schedules the next."""
 
     @when(cown)
     def _(cown, count=count):
-        items = cown.value
-        items[0] += items[-1] - 998
+        change(cown)
         if count > 1:
-            chain_list(Load([cown], None), count - 1)
-
-    return load
+            chain_change(cown, count - 1)
 
 
-def chain_dict(load: Load, count: int) -> Load:
-    """A self-chain with a dict."""
-    cown = load.cowns[0]
-
-    @when(cown)
-    def _(cown, count=count):
-        items = cown.value
-        items["key 0"] += items["key 999"] - 998
-        if count > 1:
-            chain_dict(Load([cown], None), count - 1)
-
+def chain_load(load: Load, count: int) -> Load:
+    """A self-chain with a large value."""
+    chain_change(load.cowns[0], count)
     return load
 
 
@@ -272,12 +230,14 @@ CASES = {
     "contended": Case(lambda _: Cown(0), contend, counted),
     "bank": Case(open_bank, transfer, balanced),
     "chain": Case(lambda _: Cown(0), chain, counted),
-    "list-hop": Case(lambda _: of_lists(64), change_first, arrived),
-    "dict-hop": Case(lambda _: of_dicts(64), change_key, arrived),
-    "bytes-hop": Case(lambda _: of_bytes(16), rotate, arrived),
-    "matrix-hop": Case(lambda _: of_matrices(16), change_element, arrived_as_matrix),
-    "list-chain": Case(lambda _: of_lists(1), chain_list, arrived),
-    "dict-chain": Case(lambda _: of_dicts(1), chain_dict, arrived),
+    "list-hop": Case(lambda _: of_lists(64), hop, arrived),
+    "dict-hop": Case(lambda _: of_dicts(64), hop, arrived),
+    "bytes-hop": Case(lambda _: of_bytes(64), hop, arrived),
+    "matrix-hop": Case(lambda _: of_matrices(32), hop, arrived_as_matrix),
+    "list-chain": Case(lambda _: of_lists(1), chain_load, arrived),
+    "dict-chain": Case(lambda _: of_dicts(1), chain_load, arrived),
+    "bytes-chain": Case(lambda _: of_bytes(1), chain_load, arrived),
+    "matrix-chain": Case(lambda _: of_matrices(1), chain_load, arrived_as_matrix),
 }
 
 

@@ -49,10 +49,12 @@ CASES = {
     "chain": Case("a behavior schedules the next on the cown that it holds", 10_000),
     "list-hop": Case("a list of 1000 ints leaves an interpreter and enters the next", 20, 64),
     "dict-hop": Case("the same with a dict of 1000 ints", 20, 64),
-    "bytes-hop": Case("the same with bytes of 1 MiB, replaced each time", 20, 16),
-    "matrix-hop": Case("the same with a 1000x1000 Matrix", 20, 16),
+    "bytes-hop": Case("the same with bytes of 1 MiB, replaced each time", 8, 64),
+    "matrix-hop": Case("the same with a 1000x1000 Matrix", 40, 32),
     "list-chain": Case("chain, with a list of 1000 ints in the cown", 1_000),
     "dict-chain": Case("chain, with a dict of 1000 ints in the cown", 1_000),
+    "bytes-chain": Case("chain, with bytes of 1 MiB in the cown, replaced each time", 500),
+    "matrix-chain": Case("chain, with a 1000x1000 Matrix in the cown", 5_000),
 }
 
 
