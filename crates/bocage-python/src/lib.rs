@@ -58,7 +58,8 @@ unsafe extern "C" fn exec(module: *mut ffi::PyObject) -> c_int {
         let state = unsafe { state::attach(module) }?;
         let version = py::Obj::text(module.py(), env!("CARGO_PKG_VERSION"))?;
         module.add(c"__version__", &version)?;
-        module.add(c"Cown", state.cown.object())
+        module.add(c"Cown", state.cown.object())?;
+        module.add(c"Matrix", state.matrix.object())
     };
     // SAFETY: as above.
     unsafe { py::module::exec(module, body) }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pyo3_ffi as ffi;
 
 use crate::cown::{self, Cown};
+use crate::matrix;
 use crate::py::{Attached, ClassOf, Error, Obj, Ref, Result, module};
 
 macro_rules! names {
@@ -53,6 +54,10 @@ pub(crate) struct State {
     pub(crate) names: Names,
     /// The type `Cown`.
     pub(crate) cown: ClassOf<Cown>,
+    /// The type `Matrix`.
+    pub(crate) matrix: ClassOf<matrix::Handle>,
+    /// The type of iterators over a `Matrix`.
+    pub(crate) matrix_iterator: ClassOf<matrix::Walk>,
     /// Identity of the interpreter, for telling states apart. Never dereferenced.
     interpreter: *mut ffi::PyInterpreterState,
 }
@@ -60,7 +65,13 @@ pub(crate) struct State {
 impl State {
     fn new(module: &Obj) -> Result<State> {
         let py = module.py();
-        Ok(State { names: Names::new(py)?, cown: cown::CLASS.build(module)?, interpreter: py.interpreter() })
+        Ok(State {
+            names: Names::new(py)?,
+            cown: cown::CLASS.build(module)?,
+            matrix: matrix::CLASS.build(module)?,
+            matrix_iterator: matrix::ITERATOR.build(module)?,
+            interpreter: py.interpreter(),
+        })
     }
 
     /// Proof of being attached: a state is reached only through its interpreter.
@@ -73,6 +84,8 @@ impl State {
     fn each(&self, visit: &mut dyn FnMut(&Obj)) {
         self.names.each(visit);
         visit(self.cown.object());
+        visit(self.matrix.object());
+        visit(self.matrix_iterator.object());
     }
 }
 
