@@ -224,7 +224,7 @@ def main() -> int:
             if ours in counted and peer in counted:
                 one, other = median(counted[ours]), median(counted[peer])
                 rows.append(row(case, peer, options.workers, one, other))
-                each = [theirs / mine for mine, theirs in zip(counted[ours], counted[peer])]
+                each = [theirs / mine for mine, theirs in zip(counted[ours], counted[peer], strict=True)]
                 print(f"{other / one:10.2f} ({min(each):5.2f}-{max(each):5.2f})", end="")
             else:
                 print(f"{'-':>24}", end="")

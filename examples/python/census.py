@@ -118,7 +118,7 @@ def by_behaviors(files: dict[str, str], workers: int) -> dict[str, dict[str, int
 def gather(files: dict[str, str], counted: Iterable[dict[str, int]]) -> dict[str, dict[str, int]]:
     """The same out of counts that come in the order of `files`."""
     result: dict[str, dict[str, int]] = {package: {} for package in {"", *files.values()}}
-    for package, counts in zip(files.values(), counted):
+    for package, counts in zip(files.values(), counted, strict=True):
         add(result[package], counts)
         add(result[""], counts)
     return result
