@@ -12,6 +12,7 @@ import abc
 import dataclasses
 import functools
 import importlib
+import inspect
 import io
 import linecache
 import marshal
@@ -24,6 +25,7 @@ from types import (
     CodeType,
     FunctionType,
     GetSetDescriptorType,
+    MappingProxyType,
     MemberDescriptorType,
     MethodType,
     ModuleType,
@@ -45,18 +47,20 @@ class Packed(NamedTuple):
     record: bytes
     values: tuple[Any, ...]
     """Values that the record refers to by number, for the runtime to encode."""
+    names: frozenset[str]
+    """Globals of ``__main__`` that the record refers to by name."""
 
 
-def pack(thing: object, home_key: HomeKey, in_worker: InWorker) -> Packed:
-    """Pack a callable, a class or a module.
+def pack(thing: object, home_key: HomeKey, in_worker: InWorker, *, by_code: bool = True) -> Packed:
+    """Pack a callable, a class or a module; by name alone without ``by_code``.
 
     Raises ``pickle.PicklingError``, ``TypeError`` or ``AttributeError`` for
     what cannot travel; the caller says which name and what to do.
     """
     buffer = io.BytesIO()
-    packer = _Packer(buffer, home_key, in_worker)
+    packer = _Packer(buffer, thing, home_key, in_worker, by_code)
     packer.dump(thing)
-    return Packed(buffer.getvalue(), tuple(packer.values))
+    return Packed(buffer.getvalue(), tuple(packer.values), frozenset(packer.names))
 
 
 def pack_code(function: FunctionType, key: str) -> bytes:
@@ -92,12 +96,16 @@ def is_importable(module: object) -> bool:
 
 
 class _Packer(pickle.Pickler):
-    def __init__(self, buffer: io.BytesIO, home_key: HomeKey, in_worker: InWorker) -> None:
+    def __init__(self, buffer: io.BytesIO, root: object, home_key: HomeKey, in_worker: InWorker, by_code: bool) -> None:
         super().__init__(buffer, protocol=5)
+        found = named(root) if isinstance(root, (FunctionType, type)) else None
+        self._root = found[1].partition(".")[0] if found is not None and found[0] == "__main__" else None
+        self.names: set[str] = set()
         self.values: list[Any] = []
         self._indices: dict[int, int] = {}
         self._home_key = home_key
         self._in_worker = in_worker
+        self._by_code = by_code
 
     def persistent_id(self, thing: object) -> int | None:
         if isinstance(thing, _Value):
@@ -115,9 +123,9 @@ class _Packer(pickle.Pickler):
                 raise TypeError(f"module {thing.__name__!r} cannot be imported in a worker")
             return importlib.import_module, (thing.__name__,)
         if isinstance(thing, FunctionType):
-            return NotImplemented if self._by_name(thing) else self._function(thing)
+            return NotImplemented if self._by_name(thing) or not self._by_code else self._function(thing)
         if isinstance(thing, type):
-            return NotImplemented if self._by_name(thing) else self._class(thing)
+            return NotImplemented if self._by_name(thing) or not self._by_code else self._class(thing)
         if isinstance(thing, CellType):
             return _worker.make_cell, ()
         if isinstance(thing, functools._lru_cache_wrapper) and not self._by_name(thing):
@@ -125,6 +133,8 @@ class _Packer(pickle.Pickler):
             return _worker.make_cached, (thing.__wrapped__, parameters["maxsize"], parameters["typed"])
         if isinstance(thing, (classmethod, staticmethod)):
             return type(thing), (thing.__func__,)
+        if isinstance(thing, MappingProxyType):
+            return _worker.make_proxy, (dict(thing),)
         if isinstance(thing, property):
             return property, (thing.fget, thing.fset, thing.fdel, thing.__doc__)
         if type(thing) in (type(dataclasses._FIELD), type(dataclasses.MISSING), type(dataclasses.KW_ONLY)):  # type: ignore[attr-defined]
@@ -139,12 +149,16 @@ class _Packer(pickle.Pickler):
             return False
         module, name = found
         if module == "__main__":
-            return self._in_worker(name.partition(".")[0])
+            top = name.partition(".")[0]
+            if top == self._root and not self._in_worker(top):
+                return False
+            self.names.add(top)
+            return True
         return is_importable(sys.modules[module])
 
     def _function(self, function: FunctionType) -> tuple[object, ...]:
         identity = _identity(function, self._home_key(function.__globals__))
-        contents = []
+        contents: list[tuple[object, ...]] = []
         for cell in function.__closure__ or ():
             try:
                 contents.append((self._carry(cell.cell_contents),))
@@ -168,7 +182,9 @@ class _Packer(pickle.Pickler):
             return value
         return _Value(value)
 
-    def _class(self, made: type) -> tuple[object, ...]:
+    def _class(self, made: type) -> Any:
+        if not made.__flags__ & _HEAP_TYPE:
+            return NotImplemented
         if type(made) not in (type, abc.ABCMeta):
             raise TypeError(
                 f"class {made.__qualname__!r} cannot travel to a worker: its metaclass "
@@ -177,12 +193,26 @@ class _Packer(pickle.Pickler):
         members = {
             name: member
             for name, member in vars(made).items()
-            if name not in ("__dict__", "__weakref__", "_abc_impl", "__slots__")
-            and not isinstance(member, (GetSetDescriptorType, MemberDescriptorType))
+            if name not in _MADE_ANEW and not isinstance(member, (GetSetDescriptorType, MemberDescriptorType))
         }
+        try:
+            members["__annotations__"] = inspect.get_annotations(made)
+        except NameError:
+            # Names that only a type checker knows; nobody reads them here.
+            pass
         slots = vars(made).get("__slots__")
         arguments = (type(made), made.__name__, made.__bases__, made.__module__, slots)
         return _worker.make_class, arguments, members, None, None, _worker.finish_class
+
+
+_MADE_ANEW = frozenset(
+    {"__dict__", "__weakref__", "__slots__", "_abc_impl", "__annotate__", "__annotate_func__", "__annotations_cache__"}
+)
+"""Members of a class that making the class gives it, or that hold its body's
+namespace."""
+
+_HEAP_TYPE = 1 << 9
+"""``Py_TPFLAGS_HEAPTYPE``: made by a class statement, not in C."""
 
 
 class _Value:
@@ -219,5 +249,3 @@ def lines_of(code: CodeType) -> tuple[str, ...]:
     if not lines and hasattr(linecache, "_getlines_from_code"):
         lines = linecache._getlines_from_code(code)
     return tuple(lines)
-
-

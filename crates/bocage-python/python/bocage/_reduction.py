@@ -12,6 +12,7 @@ numbers, so that a traceback in a worker shows the program's own lines.
 """
 
 import __future__
+
 import ast
 import symtable
 from collections.abc import Callable
@@ -211,8 +212,8 @@ class _Aliases:
                     if name.name in ("when", "*"):
                         self.functions.add(name.asname or "when")
             case ast.Assign(targets=[ast.Name(id=target)], value=value):
-                name = _dotted(value)
-                if name is not None and self.means_when(name):
+                dotted = _dotted(value)
+                if dotted is not None and self.means_when(dotted):
                     self.functions.add(target)
 
     def means_when(self, name: str) -> bool:

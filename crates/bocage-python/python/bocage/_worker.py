@@ -12,7 +12,8 @@ Interface
     is private to this worker: call ``warn_private_cown()``.
 ``build(payload, fetch)``
     Makes the namespace that ``_definitions.Home.payload`` describes and runs
-    its definitions. ``fetch(name)`` gives the value that the scheduling side
+    its definitions, or imports it: then raises ``ImportError`` if that fails,
+    and can be called again. ``fetch(name)`` gives the value that the scheduling side
     sent for a global, decoded, or raises ``LookupError`` if it sent none. It
     is kept, and called whenever a definition needs such a value.
 ``update(key, names)``
@@ -35,227 +36,35 @@ Interface
 """
 
 import functools
-import gc
 import importlib
 import importlib.machinery
+import importlib.util
 import io
 import linecache
 import marshal
 import os
 import pickle
 import sys
-import sysconfig
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CellType, FunctionType, MappingProxyType
 from typing import Any
 
-Fetch = Callable[[str], object]
+from bocage._imports import explain, forget_program, module_code, warn_private_cown, watch_imports
+from bocage._rebuilt import Definitions, Fetch, Rebuilt
 
-_REFUSAL = "does not support loading in subinterpreters"
-_ADVICE = (
-    "Workers are interpreters of their own, and this extension module refuses to be loaded there: "
-    "do the work that needs it in the main program, on the values of cowns after wait()"
-)
+__all__ = ["build", "explain", "prepare", "require", "reset", "resolve", "unpack", "update", "warn_private_cown"]
 
-
-# ---------------------------------------------------------------- namespaces
-
-
-class Rebuilt(ModuleType):
-    """The worker's copy of a namespace that cannot be imported.
-
-    Definitions that could not run yet are tried again when somebody asks for
-    them, because they may have needed a value that was sent only later.
-    """
-
-    # A slot, because the module's own dictionary belongs to the program.
-    __slots__ = ("_bocage_definitions",)
-
-    def __init__(self, payload: dict[str, Any], fetch: Fetch) -> None:
-        super().__init__(payload["name"] or "__main__", payload["docstring"])
-        self._bocage_definitions = _Definitions(payload, fetch, vars(self))
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if type(value) is Unavailable:
-            if not name.startswith("__") and self._bocage_definitions.make(name):
-                value = super().__getattribute__(name)
-            if type(value) is Unavailable:
-                raise Unavailable.error(value)
-        return value
-
-    def __getattr__(self, name: str) -> Any:
-        # Pickle comes here, for a class that a value refers to by name.
-        if not name.startswith("__") and self._bocage_definitions.make(name):
-            return getattr(self, name)
-        raise AttributeError(f"module {self.__name__!r} of the worker has no attribute {name!r}")
-
-
-class _Definitions:
-    """Which definitions of a namespace ran, and how to run the others."""
-
-    def __init__(self, payload: dict[str, Any], fetch: Fetch, namespace: dict[str, Any]) -> None:
-        self.namespace = namespace
-        self.fetch = fetch
-        self.statements = [
-            _Statement(marshal.loads(code), binds, needs) for code, binds, needs in payload["definitions"]
-        ]
-        self.assignments = {
-            name: _Statement(marshal.loads(code), binds, needs)
-            for name, (code, binds, needs) in payload["assignments"].items()
-        }
-        self.by_name: dict[str, list[_Statement]] = {}
-        for statement in self.statements:
-            for name in statement.binds:
-                self.by_name.setdefault(name, []).append(statement)
-        self._taking: set[str] = set()
-
-    def run_all(self) -> None:
-        for statement in self.statements:
-            self.run(statement)
-
-    def has(self, name: str) -> bool:
-        """Whether a global is bound, and not to a stand-in."""
-        return name in self.namespace and type(self.namespace[name]) is not Unavailable
-
-    def make(self, name: str) -> bool:
-        """Bring a global into being, by whatever way there is."""
-        if self.has(name):
-            return True
-        for statement in self.by_name.get(name, ()):
-            self.run(statement)
-        return self.has(name) or self._take(name) or self._assign(name)
-
-    def take_again(self, name: str) -> None:
-        """Bind the value that was sent last."""
-        try:
-            self.namespace[name] = self.fetch(name)
-        except LookupError:
-            self.make(name)
-        except BaseException as error:
-            self._fail({name}, error)
-
-    def run(self, statement: "_Statement") -> None:
-        """Run a definition, unless it ran or can never run."""
-        if statement.done or statement.running:
-            return
-        statement.running = True
-        try:
-            self._make_all(statement.needs - statement.binds)
-            with _module_code:
-                exec(statement.code, self.namespace)
-            statement.done = True
-        except BaseException as error:
-            # A name that is missing may still be sent; all else stays wrong.
-            statement.done = not isinstance(error, NameError)
-            self._fail(statement.binds, error)
-        finally:
-            statement.running = False
-
-    def _make_all(self, names: frozenset[str]) -> None:
-        for name in sorted(names):
-            self.make(name)
-
-    def _fail(self, names: Iterable[str], error: BaseException) -> None:
-        for name in names:
-            if not self.has(name):
-                self.namespace[name] = Unavailable(name, error)
-
-    def _take(self, name: str) -> bool:
-        # The value of `T = TypeVar("T")` refers to the global T by name.
-        if name in self._taking:
-            return False
-        self._taking.add(name)
-        try:
-            value = self.fetch(name)
-        except LookupError:
-            return False
-        except BaseException as error:
-            self._fail({name}, error)
-            return False
-        finally:
-            self._taking.discard(name)
-        if not self.has(name):
-            self.namespace[name] = value
-        return True
-
-    def _assign(self, name: str) -> bool:
-        statement = self.assignments.get(name)
-        if statement is None or statement.running:
-            return False
-        statement.running = True
-        try:
-            self._make_all(statement.needs)
-            # It may bind other names too, and those may have come by value.
-            bound: dict[str, Any] = {}
-            with _module_code:
-                exec(statement.code, self.namespace, bound)
-            for other, value in bound.items():
-                if not self.has(other):
-                    self.namespace[other] = value
-        except BaseException as error:
-            self._fail({name}, error)
-            return False
-        finally:
-            statement.running = False
-        return True
-
-
-class _Statement:
-    def __init__(self, code: CodeType, binds: frozenset[str], needs: frozenset[str]) -> None:
-        self.code = code
-        self.binds = binds
-        self.needs = needs
-        self.done = False
-        self.running = False
-
-
-class Unavailable:
-    """Stands for a global whose definition failed in this worker.
-
-    Having it does no harm, since most behaviors do not touch most globals;
-    using it raises ``ImportError`` at the behavior that does.
-    """
-
-    __slots__ = ("_cause", "_name")
-
-    def __init__(self, name: str, cause: BaseException) -> None:
-        self._name = name
-        self._cause = cause.with_traceback(None)
-
-    def error(self) -> ImportError:
-        """The exception for whoever uses it."""
-        cause = self._cause
-        error = ImportError(
-            f"{self._name!r} of the main program is not available in a worker: {type(cause).__name__}: {cause}",
-            name=getattr(cause, "name", None) or self._name,
-        )
-        error.__cause__ = cause
-        explain(error)
-        return error
-
-    def _refuse(self, *_: object, **__: object) -> Any:
-        raise Unavailable.error(self)
-
-    def __getattr__(self, name: str) -> Any:
-        raise Unavailable.error(self)
-
-    def __mro_entries__(self, bases: object) -> Any:
-        raise Unavailable.error(self)
-
-    __call__ = __iter__ = __len__ = __bool__ = __enter__ = _refuse
-    __getitem__ = __setitem__ = __contains__ = __instancecheck__ = __subclasscheck__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __or__ = __ror__ = _refuse
-    __lt__ = __gt__ = __le__ = __ge__ = __int__ = __float__ = __str__ = _refuse
-
-
-_homes: dict[str, Rebuilt] = {}
+_homes: dict[str, Definitions] = {}
+_original_main = sys.modules.get("__main__")
 
 
 def build(payload: bytes, fetch: Fetch) -> None:
     """Make a namespace and run its definitions. See the module's text."""
     described = pickle.loads(payload)
+    key = described["key"]
+    if described["library"]:
+        _homes[key] = Definitions(described, fetch, _import(key, described["origin"]))
+        return
     module = Rebuilt(described, fetch)
     for name in ("__file__", "__package__", "__builtins__"):
         vars(module).pop(name, None)
@@ -266,32 +75,59 @@ def build(payload: bytes, fetch: Fetch) -> None:
         module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=origin, is_package=is_package)
     for filename, lines in described["lines"].items():
         _remember_lines(filename, lines)
-    _homes[described["key"]] = module
-    if described["key"] == "__main__":
+    definitions = _homes[key] = module._bocage_definitions
+    if key == "__main__":
         sys.modules["__main__"] = module
-    module._bocage_definitions.run_all()
+    definitions.run_all()
 
 
 def update(key: str, names: Iterable[str]) -> None:
     """Bind values that were sent. See the module's text."""
     for name in names:
-        _homes[key]._bocage_definitions.take_again(name)
+        _homes[key].take_again(name)
 
 
 def require(key: str, names: Iterable[str]) -> None:
     """Make definitions exist. See the module's text."""
     for name in names:
-        _homes[key]._bocage_definitions.make(name)
+        _homes[key].make(name)
 
 
 def _namespace(key: str) -> dict[str, Any]:
     if key in _homes:
-        return vars(_homes[key])
+        return _homes[key].namespace
+    return _import(key, None)
+
+
+def _import(name: str, origin: str | None) -> dict[str, Any]:
+    """The namespace of a module, imported by name or else from its file.
+
+    The file is for modules that the program loaded from a place that is not on
+    its path, as test runners and plugin systems do.
+    """
     try:
-        return vars(importlib.import_module(key))
+        return vars(importlib.import_module(name))
     except ImportError as error:
-        explain(error)
+        is_missing = (
+            isinstance(error, ModuleNotFoundError)
+            and error.name is not None
+            and f"{name}.".startswith(f"{error.name}.")
+        )
+        if origin is None or not is_missing or not os.path.exists(origin):
+            explain(error)
+            raise
+    spec = importlib.util.spec_from_file_location(name, origin)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r} in a worker", name=name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with module_code:
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
         raise
+    return vars(module)
 
 
 # ----------------------------------------------------------------- unpacking
@@ -357,14 +193,17 @@ def make_cell() -> CellType:
     return CellType()
 
 
+def make_proxy(mapping: dict[str, object]) -> MappingProxyType[str, object]:
+    """A read-only mapping; its type has no name that pickle would find."""
+    return MappingProxyType(mapping)
+
+
 def make_cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     """A function under ``functools.lru_cache``, with an empty cache."""
     return functools.lru_cache(maxsize, typed)(function)
 
 
-def make_class(
-    metaclass: type, name: str, bases: tuple[type, ...], module: str, slots: object
-) -> type:
+def make_class(metaclass: type, name: str, bases: tuple[type, ...], module: str, slots: object) -> type:
     """A class without its members."""
     namespace: dict[str, object] = {"__module__": module}
     if slots is not None:
@@ -385,105 +224,14 @@ def _remember_lines(filename: str, lines: Sequence[str]) -> None:
         linecache.cache[filename] = (sum(map(len, lines)), None, list(lines), filename)
 
 
-def explain(error: BaseException) -> None:
-    """Say what to do about a refused import. See the module's text."""
-    seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        if isinstance(at, ImportError) and _REFUSAL in str(at):
-            if _ADVICE not in getattr(error, "__notes__", ()):
-                error.add_note(_ADVICE)
-            return
-        at = at.__cause__ or at.__context__
-
-
-# ------------------------------------------------- imports, and private cowns
-
-
-class _ModuleCode:
-    """Counts how deep this interpreter is in code of modules."""
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.notify: Callable[[int], object] = _ignore
-
-    def __enter__(self) -> None:
-        self.depth += 1
-        self.notify(self.depth)
-
-    def __exit__(self, *_: object) -> None:
-        self.depth -= 1
-        self.notify(self.depth)
-
-
-def _ignore(_: int) -> None:
-    return None
-
-
-_module_code = _ModuleCode()
-
-
-class _ImportWatch:
-    """The first finder: counts while a module written in Python runs."""
-
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            if finder is _ImportWatch or find is None:
-                continue
-            spec = find(name, path, target)
-            if spec is not None:
-                _count_while_it_runs(spec.loader)
-                return spec
-        return None
-
-
-def _count_while_it_runs(loader: Any) -> None:
-    if not isinstance(loader, importlib.machinery.SourceFileLoader) or _is_installed(loader.path):
-        return
-    execute = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        # The loader outlives the import; leave it as it was.
-        del loader.exec_module
-        with _module_code:
-            execute(module)
-
-    loader.exec_module = exec_module  # type: ignore[method-assign]
-
-
-def warn_private_cown() -> None:
-    """Warn that the cown being made belongs to this worker alone."""
-    frame: Any = sys._getframe()
-    level = 1
-    while frame.f_back is not None and frame.f_code.co_name != "<module>":
-        frame, level = frame.f_back, level + 1
-    if frame.f_code.co_name != "<module>":
-        level = 2
-    warnings.warn(
-        "this cown is made while a worker imports the module: it is private to that worker. "
-        "Pass the program's cown to the behavior instead",
-        RuntimeWarning,
-        stacklevel=level,
-    )
-
-
-# -------------------------------------------------------------------- reuse
+# -------------------------------------------------------------- start and end
 
 
 def prepare(path: Sequence[str], argv: Sequence[str], notify: Callable[[int], object] | None = None) -> None:
     """Make the interpreter ready for a program. See the module's text."""
     sys.path[:] = path
     sys.argv[:] = argv
-    _module_code.notify = notify or _ignore
-    if _ImportWatch not in sys.meta_path:
-        sys.meta_path.insert(0, _ImportWatch)  # type: ignore[arg-type]
-    importlib.invalidate_caches()
-
-
-_original_main = sys.modules.get("__main__")
+    watch_imports(notify)
 
 
 def reset() -> None:
@@ -491,35 +239,4 @@ def reset() -> None:
     _homes.clear()
     if _original_main is not None:
         sys.modules["__main__"] = _original_main
-    for name, module in list(sys.modules.items()):
-        if _is_of_the_program(name, module):
-            del sys.modules[name]
-    linecache.clearcache()
-    gc.collect()
-
-
-def _is_of_the_program(name: str, module: object) -> bool:
-    if name == "__main__" or name.partition(".")[0] == "bocage":
-        return False
-    spec = getattr(module, "__spec__", None)
-    if spec is None:
-        return type(module) is ModuleType and "__file__" in vars(module)
-    if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
-        # An extension module may not survive being loaded a second time.
-        return False
-    if spec.origin in ("built-in", "frozen"):
-        return False
-    places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
-    return not all(isinstance(place, str) and _is_installed(place) for place in places)
-
-
-@functools.cache
-def _installed_under() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    under = {os.path.realpath(paths[kind]) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
-    under.update(os.path.realpath(path) for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages"))
-    return tuple(os.path.join(path, "") for path in under)
-
-
-def _is_installed(path: str) -> bool:
-    return os.path.realpath(path).startswith(_installed_under())
+    forget_program()
