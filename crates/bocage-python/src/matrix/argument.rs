@@ -82,6 +82,11 @@ pub(super) fn is_index(object: &Obj) -> bool {
     object.is_int() || object.has(ffi::Py_nb_index)
 }
 
+/// Whether `object + x` could mean to append.
+pub(super) fn concatenates(object: &Obj) -> bool {
+    object.has(ffi::Py_sq_concat)
+}
+
 /// The argument, unless it is absent or `None`.
 pub(super) fn given<'a>(argument: Option<Ref<'a>>) -> Option<Ref<'a>> {
     argument.filter(|argument| !argument.is_none())

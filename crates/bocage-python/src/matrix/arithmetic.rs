@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use bocage_matrix::{Binary, Matrix, Unary};
 
-use super::argument::{given, missing};
+use super::argument::{concatenates, given, missing};
 use super::handle::Handle;
 use super::new_object;
 use super::operand::{Operand, handle};
@@ -17,13 +17,22 @@ type Me<'a> = This<'a, Handle>;
 fn operator(py: Attached, operation: Binary, left: Ref<'_>, right: Ref<'_>) -> Result<Obj> {
     let state = State::current(py)?;
     let (Some(left), Some(right)) = (Operand::of(&state, &left)?, Operand::of(&state, &right)?) else {
-        return Ok(py.not_implemented());
+        return declined(py, &left);
     };
     let result = {
         let (left, right) = (left.lend()?, right.lend()?);
         Matrix::binary(operation, left.operand(), right.operand())?
     };
     new_object(&state, result)
+}
+
+/// Leaves the case to the other operand's type. Not to a sequence on the left, though: `bytes` would take
+/// the matrix's buffer and append it to its own.
+fn declined(py: Attached, left: &Obj) -> Result<Obj> {
+    if concatenates(left) {
+        return Err(Error::type_error(format!("unsupported operand types: {} and a Matrix", left.type_name())));
+    }
+    Ok(py.not_implemented())
 }
 
 /// `left op= right`. Where the result is larger than the left operand, `NotImplemented` has Python

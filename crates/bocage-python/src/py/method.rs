@@ -67,6 +67,8 @@ where
 }
 
 /// A class method: `f(state, class, args)`.
+///
+/// Not `METH_METHOD`: CPython's type for those hides the docstring of what is bound to a class.
 pub(crate) const fn class_method<R, F>(name: &'static CStr, _f: F, doc: &'static CStr) -> Method
 where
     R: IntoPython,
@@ -74,15 +76,14 @@ where
 {
     Method::row(
         name,
-        ffi::PyMethodDefPointer { PyCMethod: run_class_method::<R, F> },
-        ffi::METH_METHOD | ffi::METH_FASTCALL | ffi::METH_KEYWORDS | ffi::METH_CLASS,
+        ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: run_class_method::<R, F> },
+        ffi::METH_FASTCALL | ffi::METH_KEYWORDS | ffi::METH_CLASS,
         doc,
     )
 }
 
 unsafe extern "C" fn run_class_method<R, F>(
     class: *mut ffi::PyObject,
-    defining: *mut ffi::PyTypeObject,
     args: *const *mut ffi::PyObject,
     positional: isize,
     names: *mut ffi::PyObject,
@@ -92,9 +93,9 @@ where
     F: Fn(&State, Ref<'_>, Args<'_>) -> Result<R> + Copy,
 {
     entry::object(|py| {
-        // SAFETY: both classes and the arguments outlive the call.
+        // SAFETY: the class and the arguments outlive the call.
         unsafe {
-            let state = State::of_defining_class(py, defining)?;
+            let state = State::of_type_ptr(py, class.cast())?;
             let args = Args::from_vector(py, args, positional, names);
             entry::function::<F>()(state, Ref::from_ptr(class), args)
         }
