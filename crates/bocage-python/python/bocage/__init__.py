@@ -22,7 +22,7 @@ After the decorator, ``moved`` is a cown for what the function returns. Two
 behaviors that share a cown run in the order in which they were scheduled.
 
 Scheduling: `Cown`, `when`, `whencall`. The runtime: `start`, `wait`,
-`quiesce`, `WORKER_COUNT`. Snapshots that every behavior can read:
+`quiesce`, `WaitResult`, `WORKER_COUNT`. Snapshots that every behavior can read:
 `notice_write`, `notice_read`, `noticeboard`. Dense matrices that move without
 a copy: `Matrix`.
 """
@@ -41,11 +41,13 @@ from bocage._bocage import (
     when,
     whencall,
 )
+from bocage._results import WaitResult
 
 __all__ = [
     "WORKER_COUNT",
     "Cown",
     "Matrix",
+    "WaitResult",
     "__version__",
     "notice_read",
     "notice_write",
