@@ -14,7 +14,8 @@ pub fn run(workspace: &Workspace, flags: &flags::Docs) -> Result<()> {
         let mut doc = workspace.cargo();
         // The extension's own page is its Python documentation.
         doc.args(["doc", "--locked", "--no-deps", "--workspace", "--exclude", "bocage-python"]);
-        process::run(doc.args(["--exclude", "xtask"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+        doc.args(["--exclude", "xtask", "--exclude", "bocage-benches"]);
+        process::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
         println!("{}", workspace.target().join("doc").join("bocage").join("index.html").display());
         Ok(())
     });

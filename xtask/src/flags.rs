@@ -93,7 +93,7 @@ impl std::str::FromStr for Part {
 const TEST: &str = "\
 Runs every test: unit, integration and documentation tests of the Rust crates, the Rust examples, and the Rust
 programs that the README and the book show; the loom models with few preemptions; and for each Python found the
-wheel, pytest, the Python examples (the census on 40 files), and the Python programs shown; types once. Goes on after a failure; the last
+wheel, pytest, the Python examples (the census on 40 files), and the Python programs shown; types with the newest. Goes on after a failure; the last
 lines say what failed.
 
 Usage: cargo xtask test [--only PART]... [--python PATH]...
@@ -112,7 +112,7 @@ pub struct Lint {
 
 const LINT: &str = "\
 Checks the format (cargo fmt), the lints (cargo clippy, warnings are errors), the dependencies' licenses, sources
-and advisories (cargo deny) and the Python types (mypy --strict over the stubs, the examples and the benchmarks).
+and advisories (cargo deny) and the Python types (mypy --strict over the package and the examples).
 
 Usage: cargo xtask lint [--strict] [--python PATH]
 

@@ -6,6 +6,7 @@ use crate::process;
 use crate::python;
 use crate::steps::Steps;
 use crate::typing;
+use crate::venv::Venv;
 use crate::workspace::Workspace;
 
 pub fn run(workspace: &Workspace, flags: &flags::Lint) -> Result<()> {
@@ -18,7 +19,7 @@ pub fn run(workspace: &Workspace, flags: &flags::Lint) -> Result<()> {
                 clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
                 process::run(clippy.env("PYO3_PYTHON", &python.executable))
             });
-            steps.run("types", || typing::check_sources(workspace, &python));
+            steps.run("types", || typing::check(workspace, &Venv::ready(workspace, &python, "types", &["mypy"])?));
         }
         None => {
             steps.run("clippy, but for the extension", || {

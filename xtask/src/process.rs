@@ -65,7 +65,10 @@ fn shown(command: &Command) -> String {
             line += &format!("{}={} ", name.to_string_lossy(), quoted(value, &here));
         }
     }
-    line += &quoted(command.get_program(), &here);
+    // Cargo names itself by a toolchain's long path; the one on PATH does the same.
+    let program = Path::new(command.get_program());
+    let cargo = program.file_stem().filter(|stem| *stem == "cargo");
+    line += &quoted(cargo.unwrap_or(program.as_os_str()), &here);
     for arg in command.get_args() {
         line.push(' ');
         line += &quoted(arg, &here);

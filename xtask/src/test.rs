@@ -1,7 +1,5 @@
 //! `cargo xtask test`: everything that must hold.
 
-use std::path::Path;
-
 use crate::error::Result;
 use crate::flags::{self, Part};
 use crate::loom;
@@ -50,27 +48,25 @@ fn pythons(workspace: &Workspace, flags: &flags::Test, steps: &mut Steps) {
     }) else {
         return;
     };
-    let typed_with = python::newest_of(&pythons).clone();
+    // Types are the same whatever the interpreter: once is enough.
+    let typed_with = python::newest_of(&pythons);
     for python in &pythons {
-        let version = &python.version;
-        let Some(wheel) = steps.run(format!("{version}: wheel"), || wheel::build(workspace, python)) else {
-            continue;
-        };
-        with_wheel(workspace, python, &wheel, steps);
-        if *python == typed_with {
-            steps.run(format!("{version}: stubs agree with the package"), || {
-                typing::check_stubs(workspace, python, &wheel)
-            });
-        }
+        one_python(workspace, python, python == typed_with, steps);
     }
-    steps.run(format!("{}: types", typed_with.version), || typing::check_sources(workspace, &typed_with));
 }
 
-fn with_wheel(workspace: &Workspace, python: &Python, wheel: &Path, steps: &mut Steps) {
+fn one_python(workspace: &Workspace, python: &Python, types_too: bool, steps: &mut Steps) {
     let version = &python.version;
+    let Some(wheel) = steps.run(format!("{version}: wheel"), || wheel::build(workspace, python)) else {
+        return;
+    };
+    let mut packages = vec!["pytest", "pytest-timeout", "hypothesis"];
+    if types_too {
+        packages.push("mypy");
+    }
     let Some(venv) = steps.run(format!("{version}: environment"), || {
-        let venv = Venv::ready(workspace, python, "test", &["pytest", "pytest-timeout", "hypothesis"])?;
-        venv.install(wheel)?;
+        let venv = Venv::ready(workspace, python, "test", &packages)?;
+        venv.install(&wheel)?;
         Ok(venv)
     }) else {
         return;
@@ -82,6 +78,9 @@ fn with_wheel(workspace: &Workspace, python: &Python, wheel: &Path, steps: &mut 
         pytest.env("HYPOTHESIS_STORAGE_DIRECTORY", venv.scratch("hypothesis"));
         process::run(pytest.arg(package.join("tests")).current_dir(workspace.root()))
     });
+    if types_too {
+        steps.run(format!("{version}: types"), || typing::check(workspace, &venv));
+    }
     let examples = workspace.python_files("examples/python").unwrap_or_default();
     for example in examples {
         let name = example.file_stem().unwrap_or_default().to_string_lossy().into_owned();
