@@ -47,7 +47,7 @@ impl Matrix {
     /// [`Error::Mismatch`] if the mask has another shape.
     pub fn reduce(&self, reduction: Reduction, mask: Option<&Matrix>) -> Result<f64, Error> {
         let mask = self.mask(mask)?;
-        Ok(reduce_lane(reduction, self.as_slice(), mask))
+        Ok(reduce_whole(reduction, self.as_slice(), mask))
     }
 
     /// Reduces along an axis: `Down` to a 1×columns matrix, `Across` to a rows×1 one.
@@ -58,16 +58,11 @@ impl Matrix {
     pub fn reduce_axis(&self, reduction: Reduction, axis: Axis, mask: Option<&Matrix>) -> Result<Matrix, Error> {
         let mask = self.mask(mask)?;
         let mut result = Matrix::zeros(self.shape().reduced(axis))?;
-        let width = self.columns();
-        match axis {
-            Axis::Across => {
-                for (row, slot) in result.as_mut_slice().iter_mut().enumerate() {
-                    let mask = mask.map(|mask| &mask[row * width..][..width]);
-                    *slot = reduce_lane(reduction, self.row_slice(row), mask);
-                }
-            }
-            Axis::Down => reduce_down(reduction, self.as_slice(), mask, result.as_mut_slice()),
-        }
+        let reduce = match axis {
+            Axis::Across => reduce_across,
+            Axis::Down => reduce_down,
+        };
+        reduce(reduction, self.as_slice(), mask, result.as_mut_slice());
         Ok(result)
     }
 
@@ -81,22 +76,22 @@ impl Matrix {
 
     /// The sum of all elements.
     pub fn sum(&self) -> f64 {
-        reduce_lane(Reduction::Sum, self.as_slice(), None)
+        reduce_whole(Reduction::Sum, self.as_slice(), None)
     }
 
     /// The mean of all elements.
     pub fn mean(&self) -> f64 {
-        reduce_lane(Reduction::Mean, self.as_slice(), None)
+        reduce_whole(Reduction::Mean, self.as_slice(), None)
     }
 
     /// The smallest element, passing over NaNs.
     pub fn min(&self) -> f64 {
-        reduce_lane(Reduction::Min, self.as_slice(), None)
+        reduce_whole(Reduction::Min, self.as_slice(), None)
     }
 
     /// The largest element, passing over NaNs.
     pub fn max(&self) -> f64 {
-        reduce_lane(Reduction::Max, self.as_slice(), None)
+        reduce_whole(Reduction::Max, self.as_slice(), None)
     }
 
     /// The sums along an axis.
@@ -109,19 +104,31 @@ impl Matrix {
     }
 }
 
-fn reduce_lane(reduction: Reduction, elements: &[f64], mask: Option<&[f64]>) -> f64 {
+/// The whole is one row.
+fn reduce_whole(reduction: Reduction, elements: &[f64], mask: Option<&[f64]>) -> f64 {
+    let mut result = [0.0];
+    reduce_across(reduction, elements, mask, &mut result);
+    result[0]
+}
+
+/// Reduces each of `result.len()` rows to an element of `result`.
+fn reduce_across(reduction: Reduction, elements: &[f64], mask: Option<&[f64]>, result: &mut [f64]) {
     match reduction {
-        Reduction::Sum => sum_lane(elements, mask),
+        Reduction::Sum => dispatch(SumAcross { elements, mask, result }),
         Reduction::Mean => {
-            let count = match mask {
-                None => elements.len(),
-                Some(mask) => mask.iter().filter(|&&m| m != 0.0).count(),
-            };
-            // For none, 0/0 is the NaN that is promised.
-            sum_lane(elements, mask) / count as f64
+            let width = elements.len() / result.len();
+            dispatch(SumAcross { elements, mask, result: &mut *result });
+            for (row, sum) in result.iter_mut().enumerate() {
+                let count = match mask {
+                    None => width,
+                    Some(mask) => mask[row * width..][..width].iter().filter(|&&m| m != 0.0).count(),
+                };
+                // For none, 0/0 is the NaN that is promised.
+                *sum /= count as f64;
+            }
         }
-        Reduction::Min => extreme_lane::<false>(elements, mask),
-        Reduction::Max => extreme_lane::<true>(elements, mask),
+        Reduction::Min => extreme_across::<false>(elements, mask, result),
+        Reduction::Max => extreme_across::<true>(elements, mask, result),
     }
 }
 
@@ -166,25 +173,31 @@ fn add<const WIDTH: usize>(mut left: [f64; WIDTH], right: [f64; WIDTH]) -> [f64;
     left
 }
 
-struct SumLane<'a> {
+struct SumAcross<'a> {
     elements: &'a [f64],
     mask: Option<&'a [f64]>,
+    result: &'a mut [f64],
 }
 
-fn sum_lane(elements: &[f64], mask: Option<&[f64]>) -> f64 {
-    dispatch(SumLane { elements, mask })
-}
-
-impl Kernel for SumLane<'_> {
-    type Output = f64;
+impl Kernel for SumAcross<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn run(self) -> f64 {
-        let SumLane { elements, mask } = self;
+    fn run(self) {
+        let SumAcross { elements, mask, result } = self;
         match mask {
-            None => sum_blocks::<false>(elements, elements),
-            Some(mask) => sum_blocks::<true>(elements, mask),
+            None => sum_rows::<false>(elements, elements, result),
+            Some(mask) => sum_rows::<true>(elements, mask, result),
         }
+    }
+}
+
+#[inline(always)]
+fn sum_rows<const MASKED: bool>(elements: &[f64], mask: &[f64], result: &mut [f64]) {
+    let width = elements.len() / result.len();
+    let rows = elements.chunks_exact(width).zip(mask.chunks_exact(width));
+    for ((row, mask), sum) in rows.zip(result) {
+        *sum = sum_blocks::<MASKED>(row, mask);
     }
 }
 
@@ -243,20 +256,25 @@ const fn start<const MAX: bool>() -> f64 {
     if MAX { f64::NEG_INFINITY } else { f64::INFINITY }
 }
 
-struct ExtremeLane<'a, const MAX: bool> {
+struct ExtremeAcross<'a, const MAX: bool> {
     elements: &'a [f64],
     mask: Option<&'a [f64]>,
+    result: &'a mut [f64],
 }
 
-impl<const MAX: bool> Kernel for ExtremeLane<'_, MAX> {
-    type Output = f64;
+impl<const MAX: bool> Kernel for ExtremeAcross<'_, MAX> {
+    type Output = ();
 
     #[inline(always)]
-    fn run(self) -> f64 {
-        let ExtremeLane { elements, mask } = self;
-        match mask {
-            None => extreme::<MAX, false>(elements, elements),
-            Some(mask) => extreme::<MAX, true>(elements, mask),
+    fn run(self) {
+        let ExtremeAcross { elements, mask, result } = self;
+        let width = elements.len() / result.len();
+        for (row, best) in result.iter_mut().enumerate() {
+            let own = row * width..(row + 1) * width;
+            *best = match mask {
+                None => extreme::<MAX, false>(&elements[own.clone()], &elements[own]),
+                Some(mask) => extreme::<MAX, true>(&elements[own.clone()], &mask[own]),
+            };
         }
     }
 }
@@ -279,21 +297,36 @@ fn extreme<const MAX: bool, const MASKED: bool>(elements: &[f64], mask: &[f64]) 
     lanes.into_iter().fold(start::<MAX>(), further::<MAX>)
 }
 
-fn extreme_lane<const MAX: bool>(elements: &[f64], mask: Option<&[f64]>) -> f64 {
-    let best = dispatch(ExtremeLane::<MAX> { elements, mask });
-    let present = |index| {
+fn extreme_across<const MAX: bool>(elements: &[f64], mask: Option<&[f64]>, result: &mut [f64]) {
+    let width = elements.len() / result.len();
+    dispatch(ExtremeAcross::<MAX> { elements, mask, result: &mut *result });
+    for (row, best) in result.iter_mut().enumerate() {
+        settle::<MAX>(best, elements, mask, row * width..(row + 1) * width);
+    }
+}
+
+/// The value that every search starts with stands for "no number", unless one of the elements at
+/// `indices` that count is that value.
+fn settle<const MAX: bool>(
+    best: &mut f64,
+    elements: &[f64],
+    mask: Option<&[f64]>,
+    mut indices: impl Iterator<Item = usize>,
+) {
+    let present = |index: usize| {
         let element: f64 = elements[index];
-        element == best && mask.is_none_or(|mask| mask[index] != 0.0)
+        element == start::<MAX>() && mask.is_none_or(|mask| mask[index] != 0.0)
     };
-    // The starting value stands for "no number" unless the elements hold it.
-    if best == start::<MAX>() && !(0..elements.len()).any(present) { f64::NAN } else { best }
+    if *best == start::<MAX>() && !indices.any(present) {
+        *best = f64::NAN;
+    }
 }
 
 fn reduce_down(reduction: Reduction, elements: &[f64], mask: Option<&[f64]>, result: &mut [f64]) {
     match reduction {
-        Reduction::Sum => sum_down(elements, mask, result),
+        Reduction::Sum => dispatch(SumDown { elements, mask, result }),
         Reduction::Mean => {
-            sum_down(elements, mask, result);
+            dispatch(SumDown { elements, mask, result: &mut *result });
             let width = result.len();
             match mask {
                 None => {
@@ -317,10 +350,6 @@ struct SumDown<'a> {
     elements: &'a [f64],
     mask: Option<&'a [f64]>,
     result: &'a mut [f64],
-}
-
-fn sum_down(elements: &[f64], mask: Option<&[f64]>, result: &mut [f64]) {
-    dispatch(SumDown { elements, mask, result });
 }
 
 impl Kernel for SumDown<'_> {
@@ -396,14 +425,6 @@ fn extreme_down<const MAX: bool>(elements: &[f64], mask: Option<&[f64]>, result:
     let width = result.len();
     dispatch(ExtremeDown::<MAX> { elements, mask, result });
     for (column, best) in result.iter_mut().enumerate() {
-        let present = |index| {
-            let element: f64 = elements[index];
-            element == *best && mask.is_none_or(|mask| mask[index] != 0.0)
-        };
-        let mut rows = (column..elements.len()).step_by(width);
-        // As in `extreme_lane`.
-        if *best == start::<MAX>() && !rows.any(present) {
-            *best = f64::NAN;
-        }
+        settle::<MAX>(best, elements, mask, (column..elements.len()).step_by(width));
     }
 }

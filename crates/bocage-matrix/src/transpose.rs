@@ -21,11 +21,15 @@ impl Matrix {
         // SAFETY: the tiles cover the matrix, and each element of each tile is written.
         unsafe {
             Matrix::filled_by(self.shape().transposed(), |place| {
-                for top in (0..rows).step_by(TILE) {
-                    for left in (0..columns).step_by(TILE) {
-                        for j in left..columns.min(left + TILE) {
-                            for i in top..rows.min(top + TILE) {
-                                place[j * rows + i].write(source[i * columns + j]);
+                for left in (0..columns).step_by(TILE) {
+                    let width = TILE.min(columns - left);
+                    for top in (0..rows).step_by(TILE) {
+                        let height = TILE.min(rows - top);
+                        for j in left..left + width {
+                            let target = &mut place[j * rows + top..][..height];
+                            let column = source[top * columns + j..].iter().step_by(columns);
+                            for (slot, &element) in target.iter_mut().zip(column) {
+                                slot.write(element);
                             }
                         }
                     }
