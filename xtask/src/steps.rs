@@ -65,12 +65,11 @@ impl Steps {
                 }
                 Outcome::Failed(why) => {
                     failed += 1;
-                    let why = why.lines().next().unwrap_or_default();
-                    eprintln!("  FAILED   {name:<width$} {took:7.1} s   {why}");
+                    eprintln!("  FAILED   {name:<width$} {took:7.1} s   {}", first_line(why));
                 }
                 Outcome::Skipped(why) => {
                     skipped += 1;
-                    eprintln!("  skipped  {name:<width$}             {why}");
+                    eprintln!("  skipped  {name:<width$}             {}", first_line(why));
                 }
             }
         }
@@ -86,6 +85,10 @@ impl Steps {
         }
         Ok(())
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 #[cfg(test)]
