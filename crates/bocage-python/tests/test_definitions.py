@@ -5,44 +5,18 @@ every behavior to a new process, where it runs at once; so what these programs
 print was computed from what travelled.
 """
 
-import os
-import subprocess
-import sys
 import textwrap
 import zipfile
 from pathlib import Path
 
 import pytest
+from programs import Program
 
 HERE = Path(__file__).parent
 
 
-class Program:
-    """A folder with a program in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text).lstrip("\n"))
-        return path
-
-    def run(self, *arguments: str, text: str | None = None, fails: bool = False) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(HERE / "standin"), "PYTHONDONTWRITEBYTECODE": "1"}
-        ran = subprocess.run(
-            [sys.executable, *arguments],
-            input=textwrap.dedent(text).lstrip("\n") if text is not None else "",
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=environment,
-            timeout=120,
-        )
-        assert (ran.returncode != 0) == fails, ran.stdout + ran.stderr
-        self.errors = ran.stderr
-        return ran.stdout
+class Carried(Program):
+    """A program whose behaviors are carried by the stand-in."""
 
     def main(self, text: str, fails: bool = False) -> str:
         self.write("main.py", "from bocage import Cown, when, whencall\n" + textwrap.dedent(text))
@@ -50,14 +24,14 @@ class Program:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return Program(tmp_path)
+def program(tmp_path: Path) -> Carried:
+    return Carried(tmp_path, HERE / "standin")
 
 
 # ------------------------------------------------- globals of the main module
 
 
-def test_definitions_are_rebuilt_and_other_globals_have_their_value_of_the_moment(program: Program) -> None:
+def test_definitions_are_rebuilt_and_other_globals_have_their_value_of_the_moment(program: Carried) -> None:
     out = program.main(
         """
         import math
@@ -91,7 +65,7 @@ def test_definitions_are_rebuilt_and_other_globals_have_their_value_of_the_momen
     assert "started" not in program.errors
 
 
-def test_the_programs_start_does_not_run_in_a_worker(program: Program) -> None:
+def test_the_programs_start_does_not_run_in_a_worker(program: Carried) -> None:
     out = program.main(
         """
         import sys
@@ -113,7 +87,7 @@ def test_the_programs_start_does_not_run_in_a_worker(program: Program) -> None:
     assert program.errors.count("top level") == program.errors.count("guarded") == 1
 
 
-def test_definitions_under_if_and_try_are_kept(program: Program) -> None:
+def test_definitions_under_if_and_try_are_kept(program: Carried) -> None:
     out = program.main(
         """
         import sys
@@ -144,7 +118,7 @@ def test_definitions_under_if_and_try_are_kept(program: Program) -> None:
     assert program.errors == ""
 
 
-def test_behaviors_never_run_again_in_a_worker(program: Program) -> None:
+def test_behaviors_never_run_again_in_a_worker(program: Carried) -> None:
     out = program.main(
         """
         import bocage as boc
@@ -170,7 +144,7 @@ def test_behaviors_never_run_again_in_a_worker(program: Program) -> None:
     assert out == "1 2 4 3\n"
 
 
-def test_a_global_cown_is_sent_and_its_assignment_not_evaluated(program: Program) -> None:
+def test_a_global_cown_is_sent_and_its_assignment_not_evaluated(program: Carried) -> None:
     program.write("shared.py", "from bocage import Cown\nCELL = Cown(1)\n")
     out = program.main(
         """
@@ -187,7 +161,7 @@ def test_a_global_cown_is_sent_and_its_assignment_not_evaluated(program: Program
     assert out == "(True, 7)\n"
 
 
-def test_a_value_that_cannot_cross_is_made_by_its_plain_assignment(program: Program) -> None:
+def test_a_value_that_cannot_cross_is_made_by_its_plain_assignment(program: Carried) -> None:
     out = program.main(
         """
         import threading
@@ -216,7 +190,7 @@ def test_a_value_that_cannot_cross_is_made_by_its_plain_assignment(program: Prog
     assert out == "(10, Point(x=0, y=0), Point(x=1, y=2), 3, 8)\n"
 
 
-def test_a_value_that_cannot_cross_and_has_no_assignment_is_refused_by_name(program: Program) -> None:
+def test_a_value_that_cannot_cross_and_has_no_assignment_is_refused_by_name(program: Carried) -> None:
     program.main(
         """
         import threading
@@ -229,7 +203,7 @@ def test_a_value_that_cannot_cross_and_has_no_assignment_is_refused_by_name(prog
     assert "TypeError: the global 'lock' cannot be sent" in program.errors
 
 
-def test_a_definition_may_need_values_and_values_definitions(program: Program) -> None:
+def test_a_definition_may_need_values_and_values_definitions(program: Carried) -> None:
     out = program.main(
         """
         from dataclasses import dataclass, field
@@ -255,7 +229,7 @@ def test_a_definition_may_need_values_and_values_definitions(program: Program) -
     assert out == "(5, 9, True, ['Plugin'], Config(size=5, tags=[]))\n"
 
 
-def test_what_is_defined_below_is_found_if_it_is_a_definition(program: Program) -> None:
+def test_what_is_defined_below_is_found_if_it_is_a_definition(program: Carried) -> None:
     out = program.main(
         """
         @when()
@@ -272,7 +246,7 @@ def test_what_is_defined_below_is_found_if_it_is_a_definition(program: Program) 
     assert out == "4\nNameError: name 'LATER' is not defined\n"
 
 
-def test_an_undefined_global_is_refused_with_its_name(program: Program) -> None:
+def test_an_undefined_global_is_refused_with_its_name(program: Carried) -> None:
     program.main(
         """
         @when()
@@ -285,7 +259,7 @@ def test_an_undefined_global_is_refused_with_its_name(program: Program) -> None:
     assert "NameError: behavior 'f' uses the global 'undefned'" in program.errors
 
 
-def test_attributes_imports_and_annotations_are_no_globals(program: Program) -> None:
+def test_attributes_imports_and_annotations_are_no_globals(program: Carried) -> None:
     program.write(
         "main.py",
         """
@@ -315,8 +289,11 @@ def test_attributes_imports_and_annotations_are_no_globals(program: Program) -> 
     assert out == "(1, 'JSONDecoder')\n3\n"
 
 
-def test_an_import_that_fails_is_raised_by_the_behavior_that_uses_it(program: Program) -> None:
-    program.write("picky.py", "import sys\nif 'be_worker' in ''.join(sys.orig_argv): raise ImportError('module x does not support loading in subinterpreters')\ndef use(): return 1\nclass Base: pass\nBase.__module__ = __name__\n")
+def test_an_import_that_fails_is_raised_by_the_behavior_that_uses_it(program: Carried) -> None:
+    program.write(
+        "picky.py",
+        "import sys\nif 'be_worker' in ''.join(sys.orig_argv): raise ImportError('module x does not support loading in subinterpreters')\ndef use(): return 1\nclass Base: pass\nBase.__module__ = __name__\n",
+    )
     out = program.main(
         """
         import picky
@@ -336,12 +313,14 @@ def test_an_import_that_fails_is_raised_by_the_behavior_that_uses_it(program: Pr
         """
     )
     assert out.startswith("fine\n")
-    assert out.count("ImportError: 'picky' of the main program is not available in a worker: ImportError: module x") == 1
+    assert (
+        out.count("ImportError: 'picky' of the main program is not available in a worker: ImportError: module x") == 1
+    )
     assert "ImportError: 'Derived' of the main program is not available" in out
     assert out.count("do the work that needs it in the main program") == 2
 
 
-def test_a_traceback_shows_the_programs_file_and_lines(program: Program) -> None:
+def test_a_traceback_shows_the_programs_file_and_lines(program: Carried) -> None:
     out = program.main(
         """
 
@@ -378,21 +357,23 @@ print(g.value)
 """
 
 
-def test_a_script(program: Program) -> None:
+def test_a_script(program: Carried) -> None:
     program.write("main.py", BODY)
     out = program.run("main.py")
     assert out.startswith("(6, 4, '__main__', None) False") and "# marked" in out
 
 
-def test_a_package_run_with_m(program: Program) -> None:
+def test_a_package_run_with_m(program: Carried) -> None:
     program.write("pkg/__init__.py", "")
     program.write("pkg/near.py", "VALUE = 5\n")
-    program.write("pkg/__main__.py", "from . import near\n" + BODY + "\n@when()\ndef h(): return near.VALUE\nprint(h.value)\n")
+    program.write(
+        "pkg/__main__.py", "from . import near\n" + BODY + "\n@when()\ndef h(): return near.VALUE\nprint(h.value)\n"
+    )
     out = program.run("-m", "pkg")
     assert out.startswith("(6, 4, '__main__', 'pkg') False") and "# marked" in out and out.endswith("5\n")
 
 
-def test_a_zip_application(program: Program) -> None:
+def test_a_zip_application(program: Carried) -> None:
     with zipfile.ZipFile(program.folder / "app.zip", "w") as archive:
         archive.writestr("__main__.py", "from inner import K\n" + BODY)
         archive.writestr("inner.py", "K = 1\n")
@@ -401,18 +382,20 @@ def test_a_zip_application(program: Program) -> None:
 
 
 @pytest.mark.parametrize("options", [["-c"], ["-X", "utf8", "-W", "ignore", "-Bc"], ["-Wignore", "-c"]])
-def test_a_command(program: Program, options: list[str]) -> None:
+def test_a_command(program: Carried, options: list[str]) -> None:
     out = program.run(*options, BODY, "-c", "not this")
     assert out.startswith("(6, 4, '__main__', None) False") and "KeyError: 'what'" in out
-    assert program.run(options[0] + BODY if options == ["-c"] else options[0], *options[1:], *([] if options == ["-c"] else [BODY])).startswith("(6, 4")
+    assert program.run(
+        options[0] + BODY if options == ["-c"] else options[0], *options[1:], *([] if options == ["-c"] else [BODY])
+    ).startswith("(6, 4")
 
 
-def test_standard_input(program: Program) -> None:
+def test_standard_input(program: Carried) -> None:
     out = program.run("-", text=BODY)
     assert out.startswith("(6, 4, '__main__', None) False") and "KeyError: 'what'" in out
 
 
-def test_the_prompt(program: Program) -> None:
+def test_the_prompt(program: Carried) -> None:
     text = """
         from bocage import when
         import math
@@ -449,7 +432,7 @@ def test_the_prompt(program: Program) -> None:
     assert "NameError: behavior 'f' uses the global 'undefned'" in program.errors
 
 
-def test_exec_in_a_namespace_of_its_own(program: Program) -> None:
+def test_exec_in_a_namespace_of_its_own(program: Carried) -> None:
     out = program.main(
         """
         text = '''
@@ -471,7 +454,7 @@ def test_exec_in_a_namespace_of_its_own(program: Program) -> None:
     assert out == "6 6 8\n"
 
 
-def test_modules_keep_their_own_globals(program: Program) -> None:
+def test_modules_keep_their_own_globals(program: Carried) -> None:
     module = """
         from bocage import when
         NAME = __name__
@@ -487,7 +470,7 @@ def test_modules_keep_their_own_globals(program: Program) -> None:
     assert out == "('one', 'one', True, '') ('pkg.two', 'pkg.two', False, 'pkg')\n"
 
 
-def test_a_module_that_is_not_on_the_path_is_loaded_from_its_file(program: Program) -> None:
+def test_a_module_that_is_not_on_the_path_is_loaded_from_its_file(program: Carried) -> None:
     program.write("plugins/extra.py", "K = 3\ndef body(): return K, __name__\n")
     out = program.main(
         """
@@ -501,7 +484,7 @@ def test_a_module_that_is_not_on_the_path_is_loaded_from_its_file(program: Progr
     assert out == "(3, 'plugins_of.extra')\n"
 
 
-def test_a_name_that_only_a_tool_can_make_is_sent_along(program: Program) -> None:
+def test_a_name_that_only_a_tool_can_make_is_sent_along(program: Carried) -> None:
     program.write(
         "lib.py",
         """
@@ -525,21 +508,27 @@ def test_a_name_that_only_a_tool_can_make_is_sent_along(program: Program) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def outer(x, y):\n    @when()\n    def f(): return x + y\nouter(1, 2)", "SyntaxError: behavior 'outer.<locals>.f' uses the variables 'x', 'y' of the function around it"),
+        (
+            "def outer(x, y):\n    @when()\n    def f(): return x + y\nouter(1, 2)",
+            "SyntaxError: behavior 'outer.<locals>.f' uses the variables 'x', 'y' of the function around it",
+        ),
         ("def outer(x):\n    @when()\n    def f(): return x\nouter(1)", "pass it as a trailing parameter: `x=x`"),
         ("@when()\nasync def f(): pass", "SyntaxError: behavior 'f' is an async function"),
         ("@when()\nasync def f(): yield 1", "SyntaxError: behavior 'f' is an async function"),
         ("@when()\ndef f(): yield 1", "SyntaxError: behavior 'f' is a generator"),
         ("@when()\ndef f(*, k): pass", "TypeError: behavior 'f': keyword-only parameter 'k' has no default"),
         ("whencall('print', [], [])", "TypeError: a behavior must be a function, not 'str'"),
-        ("class B:\n    def m(self): return 1\nclass A(B):\n    @when()\n    def m(self): return super().m()", "uses super() or __class__"),
+        (
+            "class B:\n    def m(self): return 1\nclass A(B):\n    @when()\n    def m(self): return super().m()",
+            "uses super() or __class__",
+        ),
         (
             "class Deco:\n    def __init__(self, f): self.f = f\n    def __call__(self): return 1\n@when()\n@Deco\ndef f(): pass",
             "TypeError: 'Deco' cannot be sent to a worker (",
         ),
     ],
 )
-def test_a_mistake_is_refused_at_the_decorator(program: Program, text: str, message: str) -> None:
+def test_a_mistake_is_refused_at_the_decorator(program: Carried, text: str, message: str) -> None:
     program.main(text, fails=True)
     assert message in program.errors
     assert "be_worker" not in program.errors
@@ -548,7 +537,7 @@ def test_a_mistake_is_refused_at_the_decorator(program: Program, text: str, mess
 # --------------------------------------------------------- other callables
 
 
-def test_decorators_below_when(program: Program) -> None:
+def test_decorators_below_when(program: Carried) -> None:
     out = program.main(
         """
         import functools
@@ -587,7 +576,7 @@ def test_decorators_below_when(program: Program) -> None:
     assert out == "[8, 8, 'helped']\n('traced', 7)\n1\n[2, 'helped']\n"
 
 
-def test_whencall_takes_any_callable_that_can_be_named(program: Program) -> None:
+def test_whencall_takes_any_callable_that_can_be_named(program: Carried) -> None:
     out = program.main(
         """
         import functools, math, operator

@@ -21,7 +21,12 @@ def check(tool: str, *arguments: str, folder: Path) -> str:
         pytest.skip(f"{tool} is not installed")
     environment = {**os.environ, "MYPY_CACHE_DIR": str(folder / "cache"), "MYPYPATH": str(PACKAGE.parent)}
     ran = subprocess.run(
-        [sys.executable, "-m", tool, *arguments], capture_output=True, text=True, timeout=300, env=environment, cwd=folder
+        [sys.executable, "-m", tool, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
+        cwd=folder,
     )
     return ran.stdout + ran.stderr
 

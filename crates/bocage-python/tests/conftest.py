@@ -1,0 +1,35 @@
+"""What the tests share. Worker interpreters import test modules, so this folder is on the path."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from programs import Gate, Program  # noqa: E402
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """A folder for a program that runs in a process of its own."""
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Something for a behavior to stand at until the test lets it pass."""
+    gate = Gate()
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Ends the runtime after the test, whatever became of it."""
+    yield
+    import bocage
+
+    bocage.wait(60)
