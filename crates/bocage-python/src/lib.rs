@@ -18,29 +18,82 @@
 //! ```
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
-//! [`state`], [`value`] (how objects cross), [`cown`], [`matrix`].
+//! [`state`], [`value`] (how objects cross); [`cell`] and [`cown`]; a behavior's way: [`when`], [`schedule`] and
+//! [`function`] (what travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`pending`],
+//! [`unraised`]; [`board`], [`matrix`].
 //!
 //! Invariants: no `static` holds a Python object; an object is touched only by a thread attached to
 //! its interpreter (`Obj` is not `Send`); nothing unwinds into C.
 
-#[allow(dead_code)]
+mod board;
+mod cell;
 mod cown;
+mod function;
+mod host;
+mod lifecycle;
 #[allow(dead_code)]
 mod matrix;
+mod pending;
 // The layer offers the whole of a protocol, whether or not each part has a caller yet.
 #[allow(dead_code)]
 mod py;
-#[allow(dead_code)]
+mod resolve;
+mod run;
+mod schedule;
 mod state;
+mod unraised;
+mod value;
+mod when;
 
 use std::ffi::c_int;
 
 use pyo3_ffi as ffi;
 
-use py::method::Method;
+use py::method::{Method, function};
 use py::module::{ModuleDef, ModuleSlots};
+use py::{Args, Error, Obj, Result, Signature};
+use state::State;
 
-static METHODS: [Method; 1] = [Method::END];
+static METHODS: [Method; 16] = [
+    when::WHEN,
+    when::WHENCALL,
+    lifecycle::START,
+    lifecycle::WAIT,
+    lifecycle::QUIESCE,
+    lifecycle::AT_EXIT,
+    lifecycle::IMPORTING,
+    board::WRITE,
+    board::DELETE,
+    board::READ,
+    board::BOARD,
+    function(c"_handle", value::pickle::handle, c"For pickles of bocage's own."),
+    function(c"_view", value::pickle::view, c"For pickles of bocage's own."),
+    function(
+        c"_roundtrip",
+        roundtrip,
+        c"_roundtrip(object): the object as another interpreter would get it; for tests.",
+    ),
+    function(
+        c"_roundtrip_exception",
+        roundtrip_exception,
+        c"_roundtrip_exception(exception): as if a behavior had raised it; for tests.",
+    ),
+    Method::END,
+];
+
+static ONE: Signature<1> = Signature::new("_roundtrip", ["object"], 1);
+
+fn roundtrip(state: &State, args: Args<'_>) -> Result<Obj> {
+    let [object] = ONE.bind(&args)?;
+    let object = object.ok_or_else(|| Error::type_error("_roundtrip() needs an object"))?;
+    value::roundtrip(state, &object)
+}
+
+fn roundtrip_exception(state: &State, args: Args<'_>) -> Result<Obj> {
+    let [object] = ONE.bind(&args)?;
+    let object = object.ok_or_else(|| Error::type_error("_roundtrip() needs an object"))?;
+    value::roundtrip_exception(state, &object)
+}
 
 static SLOTS: ModuleSlots<{ py::version::MODULE_SLOTS }> = ModuleSlots::isolated(exec);
 
@@ -58,6 +111,12 @@ unsafe extern "C" fn exec(module: *mut ffi::PyObject) -> c_int {
         let state = unsafe { state::attach(module) }?;
         let version = py::Obj::text(module.py(), env!("CARGO_PKG_VERSION"))?;
         module.add(c"__version__", &version)?;
+        module.add(c"WORKER_COUNT", &module.py().uint(lifecycle::worker_count() as u64)?)?;
+        if module.py().is_main_interpreter() {
+            lifecycle::notice_forks();
+            let finish = module.attr(c"_at_exit")?;
+            module.py().import(c"atexit")?.attr(c"register")?.call1(&finish)?;
+        }
         module.add(c"Cown", state.cown.object())?;
         module.add(c"Matrix", state.matrix.object())
     };

@@ -8,17 +8,24 @@
 //! Lifetime: made in the module's exec slot, dropped by the module's `m_clear` or `m_free` (late in
 //! the interpreter's shutdown). After that the lookups give an error instead of a state.
 
-use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3_ffi as ffi;
 
+use bocage_noticeboard::Snapshot;
+use bocage_runtime::RuntimeRef;
+
 use crate::cown::{self, Cown};
 use crate::matrix;
 use crate::py::{Attached, ClassOf, Error, Obj, Ref, Result, module};
+use crate::{resolve, schedule, when};
+use crate::value::Value;
+use crate::value::pickle::{self, Pickling, Sink};
 
 macro_rules! names {
     ($($field:ident = $text:literal,)*) => {
@@ -40,11 +47,28 @@ macro_rules! names {
 }
 
 names! {
+    add_note = c"add_note",
     args = c"args",
+    cause = c"__cause__",
+    context = c"__context__",
     dict = c"__dict__",
+    dump = c"dump",
     module = c"__module__",
+    mro = c"__mro__",
     name = c"__name__",
+    new = c"__new__",
+    notes = c"__notes__",
     qualname = c"__qualname__",
+    raw = c"raw",
+    reduce = c"reduce",
+    reducer_override = c"reducer_override",
+    release = c"release",
+    start = c"start",
+    step = c"step",
+    stop = c"stop",
+    suppress_context = c"__suppress_context__",
+    traceback = c"__traceback__",
+    update = c"update",
     value = c"value",
 }
 
@@ -54,10 +78,38 @@ pub(crate) struct State {
     pub(crate) names: Names,
     /// The type `Cown`.
     pub(crate) cown: ClassOf<Cown>,
+    /// The type that picklers write to.
+    pub(crate) sink: ClassOf<Sink>,
+    /// `pickle`'s classes and functions, once they are needed.
+    pub(crate) pickling: Pickling,
+    /// `_bocage._handle`.
+    pub(crate) handle_function: Obj,
+    /// `_bocage._view`.
+    pub(crate) view_function: Obj,
+    /// `("buffer_callback",)`
+    pub(crate) buffer_callback: Obj,
+    /// `("buffers",)`
+    pub(crate) buffers: Obj,
     /// The type `Matrix`.
     pub(crate) matrix: ClassOf<matrix::Handle>,
     /// The type of iterators over a `Matrix`.
     pub(crate) matrix_iterator: ClassOf<matrix::Walk>,
+    /// The type of `@when(...)`.
+    pub(crate) when: ClassOf<when::When>,
+    /// The type of what `_worker` gets globals from.
+    pub(crate) fetch: ClassOf<resolve::Fetch>,
+    /// Functions that this interpreter scheduled.
+    pub(crate) scheduler: schedule::Scheduler,
+    /// Functions that this interpreter ran.
+    pub(crate) known: resolve::Known,
+    /// Where behaviors are scheduled.
+    pub(crate) runtime: Cell<Option<RuntimeRef>>,
+    /// Whether a behavior runs in this interpreter.
+    pub(crate) in_behavior: Cell<bool>,
+    /// The noticeboard as that behavior sees it, once it looked.
+    pub(crate) board_snapshot: RefCell<Option<Snapshot<Value>>>,
+    /// Functions of `bocage._worker` and `bocage._definitions`, by name.
+    helpers: RefCell<HashMap<&'static CStr, Obj>>,
     /// Identity of the interpreter, for telling states apart. Never dereferenced.
     interpreter: *mut ffi::PyInterpreterState,
 }
@@ -68,10 +120,51 @@ impl State {
         Ok(State {
             names: Names::new(py)?,
             cown: cown::CLASS.build(module)?,
+            sink: pickle::SINK.build(module)?,
+            pickling: Pickling::default(),
+            handle_function: module.attr(c"_handle")?,
+            view_function: module.attr(c"_view")?,
+            buffer_callback: Obj::tuple(py, [Obj::interned(py, c"buffer_callback")?])?,
+            buffers: Obj::tuple(py, [Obj::interned(py, c"buffers")?])?,
             matrix: matrix::CLASS.build(module)?,
             matrix_iterator: matrix::ITERATOR.build(module)?,
+            when: when::CLASS.build(module)?,
+            fetch: resolve::FETCH.build(module)?,
+            scheduler: schedule::Scheduler::default(),
+            known: resolve::Known::default(),
+            runtime: Cell::new(None),
+            in_behavior: Cell::new(false),
+            board_snapshot: RefCell::new(None),
+            helpers: RefCell::default(),
             interpreter: py.interpreter(),
         })
+    }
+
+    /// A function of `bocage._worker`.
+    pub(crate) fn worker(&self, name: &'static CStr) -> Result<Obj> {
+        self.helper(c"bocage._worker", name)
+    }
+
+    /// A function of `bocage._definitions`.
+    pub(crate) fn definitions(&self, name: &'static CStr) -> Result<Obj> {
+        self.helper(c"bocage._definitions", name)
+    }
+
+    fn helper(&self, module: &CStr, name: &'static CStr) -> Result<Obj> {
+        if let Some(helper) = self.helpers.borrow().get(name) {
+            return Ok(helper.clone());
+        }
+        let helper = self.py().import(module)?.attr(name)?;
+        self.helpers.borrow_mut().insert(name, helper.clone());
+        Ok(helper)
+    }
+
+    /// Forgets what belongs to the program, before the interpreter is parked.
+    pub(crate) fn forget_program(&self) {
+        self.scheduler.clear();
+        self.known.clear();
+        self.runtime.set(None);
+        drop(self.board_snapshot.take());
     }
 
     /// Proof of being attached: a state is reached only through its interpreter.
@@ -101,7 +194,7 @@ thread_local! {
 }
 
 /// The key under which an interpreter's own dict keeps the address of its state.
-const KEY: &std::ffi::CStr = c"bocage._bocage.state";
+const KEY: &CStr = c"bocage._bocage.state";
 
 fn gone() -> Error {
     Error::runtime_error("bocage is not loaded in this interpreter, or is shutting down")

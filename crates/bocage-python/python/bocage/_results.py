@@ -1,12 +1,12 @@
-"""What ``wait`` and ``quiesce`` return when asked for more than one thing."""
+"""What ``wait`` and ``quiesce`` return when asked for both of their reports."""
 
 from typing import Any, NamedTuple
 
 
 class WaitResult(NamedTuple):
-    """The answer to ``wait(stats=True, noticeboard=True)``."""
+    """The reports of a finished wait."""
 
     stats: list[dict[str, int]]
     """One dict of counters for each worker."""
     noticeboard: dict[str, Any]
-    """What the board held, after all writes of finished behaviors."""
+    """What the noticeboard held, after all writes of finished behaviors."""

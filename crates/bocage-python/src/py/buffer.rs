@@ -8,10 +8,9 @@ use super::class::This;
 use super::slot::Slot;
 use super::{Attached, Error, Obj, Payload, Result, entry};
 
-/// A contiguous buffer lent by an object, given back on drop.
+/// A contiguous buffer lent by an object, given back on drop. Not `Send`: the view holds a pointer.
 pub(crate) struct Buffer {
     view: Box<ffi::Py_buffer>,
-    py: Attached,
 }
 
 impl Buffer {
@@ -26,12 +25,17 @@ impl Buffer {
         // SAFETY: the object is alive; the view stays where it is (boxed) until it is released.
         let status = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut *view, flags) };
         Error::check(object.py(), status)?;
-        Ok(Buffer { view, py: object.py() })
+        Ok(Buffer { view })
     }
 
     /// The view as CPython filled it.
     pub(crate) fn view(&self) -> &ffi::Py_buffer {
         &self.view
+    }
+
+    /// Whether the exporter forbids writing.
+    pub(crate) fn is_readonly(&self) -> bool {
+        self.view.readonly != 0
     }
 
     /// The bytes of a contiguous buffer.
@@ -47,7 +51,6 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let _ = self.py;
         // SAFETY: the view was filled by PyObject_GetBuffer and is released once.
         unsafe { ffi::PyBuffer_Release(&mut *self.view) }
     }
@@ -102,4 +105,42 @@ where
             pfunc: run_release::<T, R> as ffi::releasebufferproc as *mut c_void,
         }),
     ]
+}
+
+/// `memoryview(object)`.
+pub(crate) fn memoryview(object: &Obj) -> Result<Obj> {
+    // SAFETY: the object is alive.
+    unsafe { Obj::from_result(object.py(), ffi::PyMemoryView_FromObject(object.as_ptr())) }
+}
+
+/// Calls `use_view` with a read-only memoryview of the bytes, which is released afterwards: whoever
+/// kept it can't read from it any more. `release` is that method's interned name.
+pub(crate) fn lend<R>(
+    py: Attached,
+    bytes: &[u8],
+    release: &Obj,
+    use_view: impl FnOnce(&Obj) -> Result<R>,
+) -> Result<R> {
+    // SAFETY: the view is read-only and is released, or known to be unreachable, before `bytes`
+    // can go; see below.
+    let view = unsafe {
+        Obj::from_result(
+            py,
+            ffi::PyMemoryView_FromMemory(
+                bytes.as_ptr().cast_mut().cast(),
+                bytes.len() as isize,
+                ffi::PyBUF_READ,
+            ),
+        )?
+    };
+    let result = use_view(&view);
+    match view.call_method(release, &[]) {
+        Ok(_) => result,
+        // Somebody took an export of the view and still has it, through the collector's lists: no
+        // sound way leads on from there.
+        Err(error) => {
+            error.report(py, Some(&view));
+            std::process::abort()
+        }
+    }
 }

@@ -159,3 +159,10 @@ impl Obj {
         Error::check(self.py(), status).map(drop)
     }
 }
+
+/// The items of a tuple, lent for as long as the tuple is; none for another type.
+pub(crate) fn items_of(tuple: Ref<'_>) -> &[Ref<'_>] {
+    // SAFETY: whoever lent the reference keeps the tuple alive for its lifetime, a tuple keeps its items, and
+    // `Ref` borrows from there, not from the variable that holds it.
+    unsafe { std::mem::transmute::<&[Ref<'_>], &[Ref<'_>]>(tuple.tuple_items().unwrap_or_default()) }
+}

@@ -132,6 +132,27 @@ impl Error {
         }
     }
 
+    /// The exception object, also kept here.
+    pub(crate) fn to_object(&self, py: Attached) -> Obj {
+        match self {
+            Error::Raised(object) => object.clone(),
+            Error::New(kind, message) => Error::New(*kind, message.clone()).into_object(py),
+        }
+    }
+
+    /// Type and message, as the last line of a traceback.
+    pub(crate) fn describe(&self, py: Attached) -> String {
+        let object = self.to_object(py);
+        format!("{}: {}", object.type_name(), object.display())
+    }
+
+    /// Prints the exception with its traceback to `sys.stderr`.
+    pub(crate) fn print(self, py: Attached) {
+        let object = self.into_object(py);
+        // SAFETY: the exception object is alive.
+        unsafe { ffi::PyErr_DisplayException(object.as_ptr()) }
+    }
+
     /// Reports the exception on `sys.unraisablehook`, for a place that can't raise it.
     pub(crate) fn report(self, py: Attached, context: Option<&Obj>) {
         self.restore(py);

@@ -14,16 +14,20 @@
 //! * Every function that CPython calls goes through [`entry`]: a panic becomes a `SystemError`.
 //!
 //! Reading order: [`object`], [`error`], [`convert`], [`container`], [`text`], [`call`], then [`entry`],
-//! [`method`], [`slot`], [`class`], [`module`], [`buffer`]; [`version`] holds every difference among
-//! CPython versions.
+//! [`method`], [`slot`], [`class`], [`module`], [`buffer`]; [`exact`] and [`build`] take containers apart
+//! and put them together; [`version`] holds every difference among CPython versions.
 
 pub(crate) mod buffer;
+pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod class;
 pub(crate) mod container;
 pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod error;
+pub(crate) mod exact;
+pub(crate) mod function;
+pub(crate) mod interpreter;
 pub(crate) mod method;
 pub(crate) mod module;
 pub(crate) mod object;
@@ -88,5 +92,33 @@ impl Attached {
     pub(crate) fn check_signals(self) -> Result<()> {
         // SAFETY: the thread is attached.
         Error::check(self, unsafe { ffi::PyErr_CheckSignals() }).map(drop)
+    }
+}
+
+/// Asks the main thread to call `function` as soon as it runs Python code again. From any thread, attached or
+/// not. Lost if too many calls are pending already, so it only hurries what is done elsewhere, too.
+pub(crate) fn call_soon(function: extern "C" fn(*mut std::ffi::c_void) -> std::ffi::c_int) {
+    // SAFETY: CPython allows this from any thread.
+    unsafe {
+        let _ = ffi::Py_AddPendingCall(Some(function), std::ptr::null_mut());
+    }
+}
+
+impl Attached {
+    /// Flushes `sys.stdout` and `sys.stderr`, as far as they can be.
+    pub(crate) fn flush_standard_streams(self) {
+        let Ok(sys) = self.import(c"sys") else { return };
+        for name in [c"stdout", c"stderr"] {
+            // A stream that is closed or gone has nothing to flush.
+            let _ = sys.attr(name).and_then(|stream| stream.attr(c"flush")?.call0());
+        }
+    }
+
+    /// Gives an exception to `sys.unraisablehook`.
+    pub(crate) fn write_unraisable(self, exception: Obj, context: &str) {
+        let context = Obj::text(self, context).unwrap_or_else(|_| self.none());
+        Error::Raised(exception).restore(self);
+        // SAFETY: the thread is attached, an exception is pending, and the context is alive.
+        unsafe { ffi::PyErr_WriteUnraisable(context.as_ptr()) }
     }
 }

@@ -1,0 +1,121 @@
+//! The noticeboard: `notice_write`, `notice_read`, `noticeboard`.
+
+use bocage_noticeboard::{Board, Builder, Error as BoardError, Snapshot, Warning};
+use std::sync::Arc;
+
+use crate::lifecycle;
+use crate::py::method::{Method, function};
+use crate::py::{Args, Error, Obj, Ref, Result, Signature};
+use crate::state::State;
+use crate::value::{self, Value};
+
+/// A board for one run.
+pub(crate) fn start() -> std::result::Result<Board<Value>, BoardError> {
+    Builder::new().thread_name("bocage-board").on_warning(warn).start()
+}
+
+/// Nobody waits for a write, so what goes wrong with it is logged.
+fn warn(warning: &Warning) {
+    eprintln!("bocage: {warning}");
+}
+
+/// `notice_write`
+pub(crate) const WRITE: Method =
+    function(c"notice_write", notice_write, c"notice_write(key, value)\n--\n\nPut a value on the noticeboard, for every behavior to read.\n\nFire and forget: it is applied in order by one thread. key is a str of at most 63 UTF-8 bytes without NUL; the board\nholds 64 keys, and one more is not installed: a warning is logged. The value is converted now, so a bad one raises\nhere. Raises RuntimeError before the runtime is started.");
+
+/// `notice_delete`
+pub(crate) const DELETE: Method =
+    function(c"notice_delete", notice_delete, c"notice_delete(key)\n--\n\nTake a key off the noticeboard. Fire and forget, like notice_write.");
+
+/// `notice_read`
+pub(crate) const READ: Method =
+    function(c"notice_read", notice_read, c"notice_read(key, default=None)\n--\n\nOne entry of the noticeboard.\n\nInside a behavior the first read fixes one snapshot for the rest of that behavior. Outside, each call takes the\nnewest version.");
+
+/// `noticeboard`
+pub(crate) const BOARD: Method =
+    function(c"noticeboard", noticeboard, c"noticeboard()\n--\n\nThe noticeboard as a read-only mapping; inside a behavior the snapshot that notice_read uses too.");
+
+/// The Python exception for a board's error.
+pub(crate) fn error(error: &BoardError) -> Error {
+    match error {
+        BoardError::KeyTooLong { .. } | BoardError::KeyHasNul { .. } => Error::value_error(error.to_string()),
+        _ => Error::runtime_error(error.to_string()),
+    }
+}
+
+fn key_of<'a>(key: &'a Ref<'_>) -> Result<&'a str> {
+    if !key.is_str() {
+        return Err(Error::type_error(format!("a noticeboard key must be a str, not {}", key.type_name())));
+    }
+    key.to_utf8()
+}
+
+fn running(what: &str) -> Result<Arc<lifecycle::Run>> {
+    lifecycle::current()?.ok_or_else(|| {
+        Error::runtime_error(format!("{what} the noticeboard: the runtime is not started; call start() or schedule a behavior first"))
+    })
+}
+
+static WRITE_PARAMETERS: Signature<2> = Signature::new("notice_write", ["key", "value"], 2);
+
+fn notice_write(state: &State, args: Args<'_>) -> Result<()> {
+    let [key, value] = WRITE_PARAMETERS.bind(&args)?;
+    let (key, object) = (key.expect("required"), value.expect("required"));
+    let key = key_of(&key)?;
+    let run = running("cannot write to")?;
+    let value = value::encode(state, &object)?;
+    run.board.write(key, Arc::new(value)).map_err(|e| error(&e))
+}
+
+static DELETE_PARAMETERS: Signature<1> = Signature::new("notice_delete", ["key"], 1);
+
+fn notice_delete(_state: &State, args: Args<'_>) -> Result<()> {
+    let [key] = DELETE_PARAMETERS.bind(&args)?;
+    let key = key.expect("required");
+    let key = key_of(&key)?;
+    running("cannot delete from")?.board.delete(key).map_err(|e| error(&e))
+}
+
+/// The snapshot that reads see now: a behavior's own, once it has one.
+fn snapshot(state: &State) -> Result<Option<Snapshot<Value>>> {
+    if let Some(snapshot) = &*state.board_snapshot.borrow() {
+        return Ok(Some(snapshot.clone()));
+    }
+    let snapshot = lifecycle::current()?.map(|run| run.board.snapshot());
+    if state.in_behavior.get() {
+        state.board_snapshot.borrow_mut().clone_from(&snapshot);
+    }
+    Ok(snapshot)
+}
+
+static READ_PARAMETERS: Signature<2> = Signature::new("notice_read", ["key", "default"], 1);
+
+fn notice_read(state: &State, args: Args<'_>) -> Result<Obj> {
+    let [key, default] = READ_PARAMETERS.bind(&args)?;
+    let key = key.expect("required");
+    let key = key_of(&key)?;
+    match snapshot(state)?.and_then(|snapshot| snapshot.value(key).cloned()) {
+        Some(value) => value.to_object(state),
+        None => Ok(default.map_or_else(|| state.py().none(), Ref::own)),
+    }
+}
+
+fn noticeboard(state: &State, args: Args<'_>) -> Result<Obj> {
+    if !args.positional().is_empty() {
+        return Err(Error::type_error("noticeboard() takes no arguments"));
+    }
+    let dict = match snapshot(state)? {
+        Some(snapshot) => to_dict(state, &snapshot)?,
+        None => Obj::dict(state.py())?,
+    };
+    state.py().import(c"types")?.attr(c"MappingProxyType")?.call1(&dict)
+}
+
+/// All of a snapshot, decoded.
+pub(crate) fn to_dict(state: &State, snapshot: &Snapshot<Value>) -> Result<Obj> {
+    let dict = Obj::dict(state.py())?;
+    for (key, value) in snapshot.iter() {
+        dict.dict_set(&Obj::text(state.py(), key.as_str())?, &value.to_object(state)?)?;
+    }
+    Ok(dict)
+}

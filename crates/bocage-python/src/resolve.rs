@@ -1,0 +1,149 @@
+//! A worker's side of functions: what an `Arc<Bound>` means in this interpreter.
+//!
+//! | kept here   | for what                                                                              |
+//! |-------------|---------------------------------------------------------------------------------------|
+//! | `callables` | a function's id to the object that `_worker.resolve` made of its record               |
+//! | `homes`     | which namespaces were built, and which version of each global is bound there          |
+//! | `last`      | the last behavior's `Bound` and its callable: a loop over one function looks up nothing |
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::function::{Bound, Content, Home, Sent};
+use crate::py::class::Class;
+use crate::py::slot::{self, Slot};
+use crate::py::{Args, Error, Obj, Payload, Result, This};
+use crate::state::State;
+
+/// What one interpreter knows of functions.
+#[derive(Default)]
+pub(crate) struct Known {
+    callables: RefCell<HashMap<u64, Obj>>,
+    homes: RefCell<HashMap<String, HashMap<String, u64>>>,
+    last: RefCell<Option<(Arc<Bound>, Obj)>>,
+    /// Whose globals `fetch` serves first.
+    serving: RefCell<Option<Arc<Bound>>>,
+    /// How deep the interpreter is in code of modules that it imports.
+    pub(crate) importing: Cell<i64>,
+}
+
+impl Known {
+    /// Forgets all of it.
+    pub(crate) fn clear(&self) {
+        // Taken out first: dropping an object can run code that comes back here.
+        drop((
+            self.callables.take(),
+            self.homes.take(),
+            self.last.take(),
+            self.serving.take(),
+        ));
+        self.importing.set(0);
+    }
+}
+
+/// The callable of a behavior, in this interpreter, with its globals bound.
+pub(crate) fn callable(state: &State, bound: &Arc<Bound>) -> Result<Obj> {
+    let known = &state.known;
+    if let Some((last, callable)) = &*known.last.borrow()
+        && Arc::ptr_eq(last, bound)
+    {
+        return Ok(callable.clone());
+    }
+    let before = known.serving.replace(Some(bound.clone()));
+    let result = bind_and_load(state, bound);
+    known.serving.replace(before);
+    let callable = result?;
+    drop(known.last.replace(Some((bound.clone(), callable.clone()))));
+    Ok(callable)
+}
+
+fn bind_and_load(state: &State, bound: &Arc<Bound>) -> Result<Obj> {
+    let home = &bound.function.home;
+    bind_globals(state, home, bound)?;
+    let known = state.known.callables.borrow().get(&bound.function.id).cloned();
+    if let Some(callable) = known {
+        return Ok(callable);
+    }
+    let py = state.py();
+    let record = Obj::bytes(py, &bound.function.record)?;
+    let values = bound.function.values.iter().map(|v| v.to_object(state)).collect::<Result<Vec<_>>>()?;
+    let values = Obj::tuple(py, values)?;
+    let callable = state.worker(c"resolve")?.call(&[(&record).into(), (&values).into()])?;
+    state.known.callables.borrow_mut().insert(bound.function.id, callable.clone());
+    Ok(callable)
+}
+
+/// Builds the home if it isn't yet, and binds what was sent since.
+fn bind_globals(state: &State, home: &Arc<Home>, bound: &Bound) -> Result<()> {
+    let py = state.py();
+    let built = state.known.homes.borrow().contains_key(&home.key);
+    let versions = || bound.globals.iter().map(|s| (s.name.clone(), s.version));
+    let key = Obj::text(py, &home.key)?;
+    // Only after a success: a home that could not be imported is tried again by the next behavior.
+    if !built {
+        let payload = Obj::bytes(py, &home.payload)?;
+        let fetch = state.fetch.instantiate(Fetch { home: home.clone() })?;
+        state.worker(c"build")?.call(&[(&payload).into(), (&fetch).into()])?;
+        state.known.homes.borrow_mut().insert(home.key.clone(), HashMap::new());
+    }
+    let stale: Vec<&Arc<Sent>> = {
+        let homes = state.known.homes.borrow();
+        let bound_now = homes.get(&home.key);
+        let is_stale = |s: &&Arc<Sent>| bound_now.is_none_or(|v| v.get(&s.name) != Some(&s.version));
+        bound.globals.iter().filter(is_stale).collect()
+    };
+    if !stale.is_empty() {
+        let names = stale.iter().map(|s| Obj::text(py, &s.name)).collect::<Result<Vec<_>>>()?;
+        let names = Obj::tuple(py, names)?;
+        state.worker(c"update")?.call(&[(&key).into(), (&names).into()])?;
+        if let Some(now) = state.known.homes.borrow_mut().get_mut(&home.key) {
+            now.extend(versions());
+        }
+    }
+    if !bound.needs.is_empty() {
+        let names = bound.needs.iter().map(|n| Obj::text(py, n)).collect::<Result<Vec<_>>>()?;
+        let names = Obj::tuple(py, names)?;
+        state.worker(c"require")?.call(&[(&key).into(), (&names).into()])?;
+    }
+    Ok(())
+}
+
+/// What `_worker` calls to get the value of a global that was sent.
+pub(crate) struct Fetch {
+    home: Arc<Home>,
+}
+
+impl Payload for Fetch {}
+
+static FETCH_SLOTS: [Slot; 1] = [slot::call(fetch)];
+
+/// The class of it.
+pub(crate) static FETCH: Class<Fetch> =
+    Class::new(c"bocage._bocage._Fetch", c"Gives the globals that the scheduling side sent.").slots(&FETCH_SLOTS);
+
+fn fetch(this: This<'_, Fetch>, args: Args<'_>) -> Result<Obj> {
+    let state = this.state()?;
+    let [name] = args.positional() else {
+        return Err(Error::type_error("fetch takes a name"));
+    };
+    let name = name.to_utf8()?;
+    let serving = state.known.serving.borrow().clone();
+    let sent = serving
+        .filter(|bound| Arc::ptr_eq(&bound.function.home, &this.home))
+        .and_then(|bound| bound.globals.iter().find(|s| s.name == name).cloned())
+        .or_else(|| this.home.newest(name));
+    let Some(sent) = sent else {
+        return Err(Error::key_error(format!("{name} was not sent")));
+    };
+    match &sent.content {
+        Content::Value(value) => value.to_object(state),
+        Content::Packed(record, values) => {
+            let py = state.py();
+            let record = Obj::bytes(py, record)?;
+            let values = values.iter().map(|v| v.to_object(state)).collect::<Result<Vec<_>>>()?;
+            let values = Obj::tuple(py, values)?;
+            state.worker(c"unpack")?.call(&[(&record).into(), (&values).into()])
+        }
+    }
+}

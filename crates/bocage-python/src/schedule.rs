@@ -1,0 +1,295 @@
+//! The scheduling side of functions: from a Python callable to an `Arc<Bound>`, cheaply the second time.
+//!
+//! A plain function is known by its code object, which a loop makes once and for all: what `_definitions.py`
+//! finds out about it is kept. Each later time costs one look at each global that the answer depends on
+//! (`watch`): is the name still bound to the same object? If not, the globals are sent again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::function::{self, Bound, Content, Function, Home, Sent};
+use crate::py::container::items_of;
+use crate::py::{Error, Obj, Ref, Result};
+use crate::state::State;
+use crate::value::{self, Value};
+
+/// So many functions are remembered; a program that makes new code all the time starts over then.
+const MOST: usize = 4096;
+
+/// What one interpreter knows of the functions that it schedules.
+#[derive(Default)]
+pub(crate) struct Scheduler {
+    /// By code object and namespace, which the entries keep alive.
+    functions: RefCell<HashMap<(usize, usize), Rc<Known>>>,
+    /// By namespace.
+    homes: RefCell<HashMap<String, Rc<KnownHome>>>,
+}
+
+/// A function that was scheduled before.
+pub(crate) struct Known {
+    /// Keeps the code's and the namespace's addresses their own.
+    _code: Obj,
+    _namespace: Obj,
+    /// `_definitions.Behavior`.
+    behavior: Obj,
+    /// Parameters that can be given by position.
+    pub(crate) positional: Vec<String>,
+    /// How many of those have a default.
+    pub(crate) defaults: usize,
+    /// Keyword-only parameters, interned.
+    pub(crate) keyword_only: Vec<Obj>,
+    /// It has `*args`.
+    pub(crate) varargs: bool,
+    /// Captures travel with each behavior.
+    pub(crate) captures: bool,
+    function: Arc<Function>,
+    home: Rc<KnownHome>,
+    bound: RefCell<Option<(Arc<Bound>, Watch)>>,
+}
+
+/// A namespace whose functions were scheduled before.
+struct KnownHome {
+    home: Arc<Home>,
+    /// `_definitions.Home`.
+    object: Obj,
+    namespace: Obj,
+    /// What its definitions need is up to date while this is so, and the namespace has so many entries.
+    build: RefCell<Option<Watch>>,
+    entries: Cell<usize>,
+    /// The last object and value sent for each global.
+    sent: RefCell<HashMap<String, (Obj, Arc<Sent>)>>,
+}
+
+/// Names, and what they were bound to.
+struct Watch(Vec<(Obj, Option<Obj>)>);
+
+impl Watch {
+    fn new(names: &Obj, namespace: &Obj) -> Result<Watch> {
+        let names = names.tuple_items().unwrap_or_default();
+        names.iter().map(|name| Ok((name.own(), namespace.dict_get(name)?))).collect::<Result<_>>().map(Watch)
+    }
+
+    fn holds(&self, namespace: &Obj) -> bool {
+        self.0.iter().all(|(name, value)| namespace.dict_binds(name, value.as_ref()))
+    }
+}
+
+impl Scheduler {
+    /// Forgets all of it.
+    pub(crate) fn clear(&self) {
+        drop((self.functions.take(), self.homes.take()));
+    }
+}
+
+/// The function behind a callable, described.
+pub(crate) fn known(state: &State, callable: &Obj) -> Result<Rc<Known>> {
+    if let Some(parts) = callable.function_parts()
+        && !parts.has_attributes
+    {
+        let key = (parts.code.as_ptr().addr(), parts.globals.as_ptr().addr());
+        if let Some(known) = state.scheduler.functions.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let known = Rc::new(describe(state, callable, parts.code.own(), parts.globals.own())?);
+        let mut functions = state.scheduler.functions.borrow_mut();
+        let full = if functions.len() >= MOST { std::mem::take(&mut *functions) } else { HashMap::new() };
+        functions.insert(key, known.clone());
+        drop(functions);
+        // What it holds may run code when it goes.
+        drop(full);
+        return Ok(known);
+    }
+    let none = state.py().none();
+    describe(state, callable, none.clone(), none).map(Rc::new)
+}
+
+fn describe(state: &State, callable: &Obj, code: Obj, namespace: Obj) -> Result<Known> {
+    let behavior = state.definitions(c"describe")?.call1(callable)?;
+    let home = known_home(state, callable)?;
+    let record = behavior.attr(c"record")?;
+    let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?;
+    let name = behavior.attr(c"name")?.display();
+    let values = encode_all(state, &behavior.attr(c"values")?)?;
+    let keyword_only: Vec<Obj> =
+        behavior.attr(c"keyword_only")?.sequence_items().unwrap_or_default();
+    let keyword_names = keyword_only.iter().map(Obj::display).collect();
+    let positional = behavior.attr(c"positional")?.sequence_items().unwrap_or_default();
+    Ok(Known {
+        function: function::function(&home.home, &name, record, values, keyword_names),
+        positional: positional.iter().map(Obj::display).collect(),
+        defaults: behavior.attr(c"defaults")?.to_i64()? as usize,
+        keyword_only,
+        varargs: behavior.attr(c"varargs")?.is_true()?,
+        captures: behavior.attr(c"captures")?.is_true()?,
+        home,
+        bound: RefCell::new(None),
+        behavior,
+        _code: code,
+        _namespace: namespace,
+    })
+}
+
+fn known_home(state: &State, callable: &Obj) -> Result<Rc<KnownHome>> {
+    let object = state.definitions(c"home_of")?.call1(callable)?;
+    let key = object.attr(c"key")?.display();
+    if let Some(home) = state.scheduler.homes.borrow().get(&key) {
+        return Ok(home.clone());
+    }
+    let payload = object.attr(c"payload")?;
+    let payload = payload.as_bytes().ok_or_else(|| Error::system_error("a payload is bytes"))?;
+    let home = Rc::new(KnownHome {
+        home: function::home(&key, payload),
+        namespace: object.attr(c"namespace")?,
+        object,
+        build: RefCell::new(None),
+        entries: Cell::new(0),
+        sent: RefCell::default(),
+    });
+    state.scheduler.homes.borrow_mut().insert(key, home.clone());
+    Ok(home)
+}
+
+impl Known {
+    /// The name, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.function.name
+    }
+
+    /// The function with its globals as they are now.
+    pub(crate) fn bind(&self, state: &State) -> Result<Arc<Bound>> {
+        let home = &*self.home;
+        home.keep_built(state)?;
+        if let Some((bound, watch)) = &*self.bound.borrow()
+            && watch.holds(&home.namespace)
+        {
+            return Ok(bound.clone());
+        }
+        let reach = state.definitions(c"reach")?.call(&[(&home.object).into(), (&self.behavior).into()])?;
+        let mut globals = Globals::new(home);
+        globals.add(state, &reach, true)?;
+        let watch = Watch::new(&reach.attr(c"watch")?, &home.namespace)?;
+        let bound = Arc::new(Bound {
+            function: self.function.clone(),
+            globals: globals.sent.into_values().collect(),
+            needs: globals.needs.into(),
+        });
+        drop(self.bound.replace(Some((bound.clone(), watch))));
+        Ok(bound)
+    }
+}
+
+impl KnownHome {
+    /// Sends what the definitions need while they run, if that is new.
+    fn keep_built(&self, state: &State) -> Result<()> {
+        let entries = self.namespace.len()?;
+        if entries <= self.entries.get()
+            && let Some(watch) = &*self.build.borrow()
+            && watch.holds(&self.namespace)
+        {
+            return Ok(());
+        }
+        let reach = state.definitions(c"at_build")?.call1(&self.object)?;
+        Globals::new(self).add(state, &reach, false)?;
+        let watch = Watch::new(&reach.attr(c"watch")?, &self.namespace)?;
+        drop(self.build.replace(Some(watch)));
+        self.entries.set(entries);
+        Ok(())
+    }
+}
+
+/// Globals on their way: from a `_definitions.Reach`, encoded.
+struct Globals<'a> {
+    home: &'a KnownHome,
+    sent: HashMap<String, Arc<Sent>>,
+    needs: Vec<String>,
+}
+
+impl<'a> Globals<'a> {
+    fn new(home: &'a KnownHome) -> Self {
+        Globals { home, sent: HashMap::new(), needs: Vec::new() }
+    }
+
+    /// Adds what `reach` names. A value that does not cross is replaced by its assignment; if there is none,
+    /// that is an error, or (`strict` is not set) it is left out.
+    fn add(&mut self, state: &State, reach: &Obj, strict: bool) -> Result<()> {
+        for pair in reach.attr(c"values")?.sequence_items().unwrap_or_default() {
+            let Some([name, value]) = pair.tuple_items() else { continue };
+            let text = name.display();
+            if self.sent.contains_key(&text) || self.sent_before(&text, value) {
+                continue;
+            }
+            match value::encode(state, value) {
+                Ok(encoded) => self.send(&text, value, Content::Value(encoded)),
+                Err(error) if strict => {
+                    let error = error.into_object(state.py());
+                    let home = &self.home.object;
+                    let instead =
+                        state.definitions(c"instead_of")?.call(&[home.into(), *name, (&error).into()])?;
+                    self.add(state, &instead, strict)?;
+                }
+                Err(_) => {}
+            }
+        }
+        for pair in reach.attr(c"packed")?.sequence_items().unwrap_or_default() {
+            let Some([name, packed]) = pair.tuple_items() else { continue };
+            let text = name.display();
+            let now = self.home.namespace.dict_get(name)?.unwrap_or_else(|| state.py().none());
+            if self.sent.contains_key(&text) || self.sent_before(&text, &now) {
+                continue;
+            }
+            let record = packed.attr(c"record")?;
+            let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?.into();
+            match encode_all(state, &packed.attr(c"values")?) {
+                Ok(values) => self.send(&text, &now, Content::Packed(record, values)),
+                Err(error) if strict => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.needs.extend(reach.attr(c"needs")?.sequence_items().unwrap_or_default().iter().map(Obj::display));
+        Ok(())
+    }
+
+    /// Whether the same object was sent for that name already; then that goes along again.
+    fn sent_before(&mut self, name: &str, value: &Obj) -> bool {
+        let before = self.home.sent.borrow().get(name).filter(|(object, _)| object.is(value)).map(|(_, s)| s.clone());
+        before.map(|sent| self.sent.insert(name.to_owned(), sent)).is_some()
+    }
+
+    fn send(&mut self, name: &str, value: &Obj, content: Content) {
+        let sent = self.home.home.send(name, content);
+        self.sent.insert(name.to_owned(), sent.clone());
+        let old = self.home.sent.borrow_mut().insert(name.to_owned(), (value.clone(), sent));
+        drop(old);
+    }
+}
+
+fn encode_all(state: &State, values: &Obj) -> Result<Box<[Value]>> {
+    let values = values.sequence_items().unwrap_or_default();
+    values.iter().map(|value| value::encode(state, value)).collect()
+}
+
+/// The captures that follow the cowns: the defaults of the parameters past the first `given`.
+pub(crate) fn captures<'a>(known: &Known, defaults: Option<Ref<'a>>, given: usize) -> Result<&'a [Ref<'a>]> {
+    let total = known.positional.len();
+    let name = known.name();
+    if given > total {
+        if known.varargs {
+            return Ok(&[]);
+        }
+        let plural = if total == 1 { "" } else { "s" };
+        return Err(Error::type_error(format!(
+            "behavior '{name}' takes {total} parameter{plural} but is given {given} arguments: add a parameter for each"
+        )));
+    }
+    let required = total - known.defaults;
+    if let Some(parameter) = known.positional[..required].get(given) {
+        return Err(Error::type_error(format!(
+            "behavior '{name}' has no default for the parameter '{parameter}', and @when gives no cown for it: \
+             list one, or capture a value: `{parameter}={parameter}`"
+        )));
+    }
+    let items = defaults.map_or(&[][..], items_of);
+    Ok(&items[(given - required).min(items.len())..])
+}
