@@ -357,6 +357,32 @@ fn exact_sum(terms: &[f64]) -> f64 {
 }
 
 #[test]
+fn a_square_is_transposed_in_its_own_buffer() {
+    for n in 1..70 {
+        let number = |i: usize, j: usize| (n * i + j) as f64;
+        let mut square = Matrix::from_fn(shape(n, n), number).unwrap();
+        let place = square.as_ptr();
+        square.transpose_in_place().unwrap();
+        assert_eq!(square, Matrix::from_fn(shape(n, n), |i, j| number(j, i)).unwrap());
+        assert_eq!(square.as_ptr(), place);
+    }
+}
+
+/// Where a running sum of a million terms is off by thousands of units in the last place.
+#[test]
+fn a_long_sum_rounds_like_a_tree() {
+    for count in [1_000_003, 1 << 20] {
+        let column = Matrix::full(shape(count, 1), 0.1).unwrap();
+        let exact = exact_sum(column.as_slice());
+        let ulp = f64::from_bits(exact.to_bits() + 1) - exact;
+        let sums = [column.sum(), column.sum_axis(Axis::Down).unwrap().as_slice()[0]];
+        for sum in sums {
+            assert!((sum - exact).abs() <= 3.0 * ulp, "{sum} for {exact}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_and_writes_nothing() {
     let a = Matrix::from_rows(&[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).unwrap();
     let b = Matrix::full(shape(3, 2), 1.0).unwrap();
