@@ -23,9 +23,9 @@ use bocage_runtime::RuntimeRef;
 use crate::cown::{self, Cown};
 use crate::matrix;
 use crate::py::{Attached, ClassOf, Error, Obj, Ref, Result, module};
-use crate::{resolve, schedule, when};
 use crate::value::Value;
 use crate::value::pickle::{self, Pickling, Sink};
+use crate::{resolve, schedule, when};
 
 macro_rules! names {
     ($($field:ident = $text:literal,)*) => {
@@ -176,9 +176,22 @@ impl State {
     /// Every object held here, for the collector.
     fn each(&self, visit: &mut dyn FnMut(&Obj)) {
         self.names.each(visit);
-        visit(self.cown.object());
-        visit(self.matrix.object());
-        visit(self.matrix_iterator.object());
+        self.pickling.each(visit);
+        self.helpers.borrow().values().for_each(&mut *visit);
+        for object in [
+            self.cown.object(),
+            self.sink.object(),
+            &self.handle_function,
+            &self.view_function,
+            &self.buffer_callback,
+            &self.buffers,
+            self.matrix.object(),
+            self.matrix_iterator.object(),
+            self.when.object(),
+            self.fetch.object(),
+        ] {
+            visit(object);
+        }
     }
 }
 
@@ -238,18 +251,6 @@ impl State {
         dict.ok_or_else(gone)?.dict_set(&Obj::interned(py, KEY)?, &address)?;
         GENERATION.fetch_add(1, Ordering::SeqCst);
         Ok(())
-    }
-
-    /// The state of a module.
-    pub(crate) fn of_module(module: &Obj) -> Result<&State> {
-        // SAFETY: the module is alive for the borrow.
-        unsafe { State::of_module_ptr(module.py(), module.as_ptr()) }
-    }
-
-    /// The state of the module that a type, or one of its bases, was made for.
-    pub(crate) fn of_type(class: &Obj) -> Result<&State> {
-        // SAFETY: the type is alive for the borrow, and keeps its module alive.
-        unsafe { State::of_type_ptr(class.py(), class.as_ptr().cast()) }
     }
 
     /// # Safety

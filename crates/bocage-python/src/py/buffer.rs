@@ -126,11 +126,7 @@ pub(crate) fn lend<R>(
     let view = unsafe {
         Obj::from_result(
             py,
-            ffi::PyMemoryView_FromMemory(
-                bytes.as_ptr().cast_mut().cast(),
-                bytes.len() as isize,
-                ffi::PyBUF_READ,
-            ),
+            ffi::PyMemoryView_FromMemory(bytes.as_ptr().cast_mut().cast(), bytes.len() as isize, ffi::PyBUF_READ),
         )?
     };
     let result = use_view(&view);

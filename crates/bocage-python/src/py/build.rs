@@ -26,13 +26,7 @@ impl Sequence {
         unsafe {
             let object = Obj::from_result(py, ffi::PyList_New(length as isize))?;
             let items = (*object.as_ptr().cast::<ffi::PyListObject>()).ob_item;
-            Ok(Sequence {
-                object,
-                items,
-                filled: 0,
-                length,
-                prefilled: false,
-            })
+            Ok(Sequence { object, items, filled: 0, length, prefilled: false })
         }
     }
 
@@ -50,13 +44,7 @@ impl Sequence {
                     *items.add(index) = py.none().into_ptr();
                 }
             }
-            Ok(Sequence {
-                object,
-                items,
-                filled: 0,
-                length,
-                prefilled: shared,
-            })
+            Ok(Sequence { object, items, filled: 0, length, prefilled: shared })
         }
     }
 
@@ -120,21 +108,13 @@ pub(crate) fn frozenset(py: Attached) -> Result<Obj> {
 /// Adds to a set, or to a frozenset that nobody else refers to.
 pub(crate) fn add(set: &Obj, member: &Obj) -> Result<()> {
     // SAFETY: both are alive; the function refuses anything else.
-    Error::check(set.py(), unsafe {
-        ffi::PySet_Add(set.as_ptr(), member.as_ptr())
-    })
-    .map(drop)
+    Error::check(set.py(), unsafe { ffi::PySet_Add(set.as_ptr(), member.as_ptr()) }).map(drop)
 }
 
 /// `slice(start, stop, step)`.
 pub(crate) fn slice(start: &Obj, stop: &Obj, step: &Obj) -> Result<Obj> {
     // SAFETY: all three are alive.
-    unsafe {
-        Obj::from_result(
-            start.py(),
-            ffi::PySlice_New(start.as_ptr(), stop.as_ptr(), step.as_ptr()),
-        )
-    }
+    unsafe { Obj::from_result(start.py(), ffi::PySlice_New(start.as_ptr(), stop.as_ptr(), step.as_ptr())) }
 }
 
 /// `range(start, stop, step)`.

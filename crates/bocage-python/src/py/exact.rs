@@ -143,10 +143,7 @@ pub(crate) fn new_str(py: super::Attached, width: Width, bytes: &[u8]) -> Result
         if characters == 1 && width.bytes() == 1 {
             return Obj::from_result(py, ffi::PyUnicode_FromOrdinal(i32::from(bytes[0])));
         }
-        let text = Obj::from_result(
-            py,
-            ffi::PyUnicode_New(characters as isize, width.largest()),
-        )?;
+        let text = Obj::from_result(py, ffi::PyUnicode_New(characters as isize, width.largest()))?;
         if characters > 0 {
             std::ptr::copy_nonoverlapping(
                 bytes.as_ptr(),
@@ -161,12 +158,7 @@ pub(crate) fn new_str(py: super::Attached, width: Width, bytes: &[u8]) -> Result
 /// A `bytearray` with this content.
 pub(crate) fn new_bytearray(py: super::Attached, bytes: &[u8]) -> Result<Obj> {
     // SAFETY: pointer and length are of one slice, which fits isize.
-    unsafe {
-        Obj::from_result(
-            py,
-            ffi::PyByteArray_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize),
-        )
-    }
+    unsafe { Obj::from_result(py, ffi::PyByteArray_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize)) }
 }
 
 /// A `complex`.
@@ -220,12 +212,7 @@ impl<'a> Still<'a> {
     pub(crate) fn complex(self, object: Ref<'a>) -> (f64, f64) {
         debug_assert_eq!(object.exact(), Exact::Complex);
         // SAFETY: for an exact complex these read its fields and can't fail.
-        unsafe {
-            (
-                ffi::PyComplex_RealAsDouble(object.as_ptr()),
-                ffi::PyComplex_ImagAsDouble(object.as_ptr()),
-            )
-        }
+        unsafe { (ffi::PyComplex_RealAsDouble(object.as_ptr()), ffi::PyComplex_ImagAsDouble(object.as_ptr())) }
     }
 
     /// The stored characters of an exact `str`.
@@ -313,11 +300,7 @@ impl<'a> Still<'a> {
 
     /// The entry of an exact `dict` at `position`, which moves on.
     #[inline]
-    pub(crate) fn next_pair(
-        self,
-        object: Ref<'a>,
-        position: &mut isize,
-    ) -> Option<(Ref<'a>, Ref<'a>)> {
+    pub(crate) fn next_pair(self, object: Ref<'a>, position: &mut isize) -> Option<(Ref<'a>, Ref<'a>)> {
         debug_assert_eq!(object.exact(), Exact::Dict);
         let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: an exact dict, which nobody changes while all is still, and which keeps both

@@ -31,11 +31,7 @@ pub(crate) const fn module_slots(exec: *mut c_void) -> [ffi::PyModuleDef_Slot; M
 /// # Safety
 /// `text` is an exact str, or one under construction.
 pub(crate) unsafe fn compact_data(text: *mut ffi::PyObject, ascii: bool) -> *mut u8 {
-    let header = if ascii {
-        size_of::<ffi::PyASCIIObject>()
-    } else {
-        size_of::<ffi::PyCompactUnicodeObject>()
-    };
+    let header = if ascii { size_of::<ffi::PyASCIIObject>() } else { size_of::<ffi::PyCompactUnicodeObject>() };
     // SAFETY: the object is at least as long as its header.
     unsafe { text.cast::<u8>().add(header) }
 }
@@ -87,18 +83,13 @@ pub(crate) fn new_dict(_py: Attached, entries: usize) -> *mut ffi::PyObject {
 /// # Safety
 /// `int` is an exact int.
 #[cfg(not(Py_3_13))]
-pub(crate) unsafe fn int_to_bytes(
-    py: Attached,
-    int: *mut ffi::PyObject,
-    out: &mut Vec<u8>,
-) -> Result<()> {
+pub(crate) unsafe fn int_to_bytes(py: Attached, int: *mut ffi::PyObject, out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
     // SAFETY: an exact int; the room for its bits and a sign is made before it is written.
     unsafe {
         let length = _PyLong_NumBits(int) / 8 + 1;
         out.resize(start + length, 0);
-        let status =
-            ffi::_PyLong_AsByteArray(int.cast(), out[start..].as_mut_ptr(), length, 1, 1);
+        let status = ffi::_PyLong_AsByteArray(int.cast(), out[start..].as_mut_ptr(), length, 1, 1);
         Error::check(py, status).map(drop)
     }
 }
@@ -108,11 +99,7 @@ pub(crate) unsafe fn int_to_bytes(
 /// # Safety
 /// `int` is an exact int.
 #[cfg(Py_3_13)]
-pub(crate) unsafe fn int_to_bytes(
-    py: Attached,
-    int: *mut ffi::PyObject,
-    out: &mut Vec<u8>,
-) -> Result<()> {
+pub(crate) unsafe fn int_to_bytes(py: Attached, int: *mut ffi::PyObject, out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
     let flags = ffi::Py_ASNATIVEBYTES_LITTLE_ENDIAN;
     // SAFETY: an exact int; asked without a buffer, the function gives the room that it needs.
@@ -122,8 +109,7 @@ pub(crate) unsafe fn int_to_bytes(
             return Err(Error::fetch(py));
         };
         out.resize(start + room, 0);
-        let written =
-            ffi::PyLong_AsNativeBytes(int, out[start..].as_mut_ptr().cast(), length, flags);
+        let written = ffi::PyLong_AsNativeBytes(int, out[start..].as_mut_ptr().cast(), length, flags);
         if written < 0 {
             return Err(Error::fetch(py));
         }
@@ -141,11 +127,7 @@ pub(crate) unsafe fn int_from_bytes(bytes: &[u8]) -> *mut ffi::PyObject {
         #[cfg(not(Py_3_13))]
         return ffi::_PyLong_FromByteArray(bytes.as_ptr(), bytes.len(), 1, 1);
         #[cfg(Py_3_13)]
-        return ffi::PyLong_FromNativeBytes(
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            ffi::Py_ASNATIVEBYTES_LITTLE_ENDIAN,
-        );
+        return ffi::PyLong_FromNativeBytes(bytes.as_ptr().cast(), bytes.len(), ffi::Py_ASNATIVEBYTES_LITTLE_ENDIAN);
     }
 }
 

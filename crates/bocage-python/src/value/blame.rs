@@ -59,11 +59,7 @@ fn find(state: &State, root: &Obj) -> Result<Option<String>> {
                     left.push((object.attr(part)?, format!("{place}.{name}")));
                 }
             }
-            Exact::Other => {
-                if !object.is(root) && pickle::write(state, &object).is_err() {
-                    return Ok(Some(place));
-                }
-            }
+            Exact::Other if !object.is(root) && pickle::write(state, &object).is_err() => return Ok(Some(place)),
             _ => {}
         }
         // The first part is looked at first.

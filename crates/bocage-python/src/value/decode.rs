@@ -14,14 +14,9 @@ use super::wire::{self, Reader};
 
 /// Rebuilds the object.
 pub(super) fn decode(state: &State, bytes: &[u8], handles: &Source<'_>) -> Result<Obj> {
-    Builder {
-        state,
-        reader: Reader::new(bytes),
-        handles,
-        memo: Vec::new(),
-        stack: Vec::new(),
-    }
-    .run()
+    Builder { state, reader: Reader::new(bytes), handles, memo: Vec::new(), stack: Vec::new(), opened: None }
+        .run()
+        .map_err(|error| *error)
 }
 
 /// A container under construction.
@@ -36,11 +31,8 @@ enum Frame {
     Three(bool, [Option<Obj>; 3], usize, Option<usize>),
 }
 
-/// What a tag announced.
-enum Read {
-    Leaf(Obj),
-    Open(Frame),
-}
+/// As everywhere, but of two words, since it is returned for every object.
+type Fast<T> = std::result::Result<T, Box<Error>>;
 
 struct Builder<'a> {
     state: &'a State,
@@ -49,17 +41,20 @@ struct Builder<'a> {
     /// Objects by number; `None` where one is announced and not there yet.
     memo: Vec<Option<Obj>>,
     stack: Vec<Frame>,
+    /// The container whose head was read last.
+    opened: Option<Frame>,
 }
 
+#[cold]
 fn malformed() -> Error {
     Error::system_error("a value's bytes are malformed")
 }
 
 impl Builder<'_> {
-    fn run(mut self) -> Result<Obj> {
+    fn run(mut self) -> Fast<Obj> {
         let mut frame = match self.read()? {
-            Read::Leaf(object) => return Ok(object),
-            Read::Open(frame) => frame,
+            Some(object) => return Ok(object),
+            None => self.opened()?,
         };
         loop {
             // Fill the innermost container, up to the next one inside it.
@@ -69,8 +64,8 @@ impl Builder<'_> {
                         break None;
                     }
                     match self.read()? {
-                        Read::Leaf(item) => sequence.push(item),
-                        Read::Open(inner) => break Some(inner),
+                        Some(item) => sequence.push(item),
+                        None => break Some(self.opened()?),
                     }
                 },
                 Frame::Dict(dict, left, key) => loop {
@@ -79,17 +74,17 @@ impl Builder<'_> {
                     }
                     if key.is_none() {
                         match self.read()? {
-                            Read::Leaf(object) => *key = Some(object),
-                            Read::Open(inner) => break Some(inner),
+                            Some(object) => *key = Some(object),
+                            None => break Some(self.opened()?),
                         }
                     }
                     match self.read()? {
-                        Read::Leaf(value) => {
+                        Some(value) => {
                             let key = key.take().ok_or_else(malformed)?;
                             dict.dict_set(&key, &value)?;
                             *left -= 1;
                         }
-                        Read::Open(inner) => break Some(inner),
+                        None => break Some(self.opened()?),
                     }
                 },
                 Frame::Set(set, left) | Frame::FrozenSet(set, left, _) => loop {
@@ -97,11 +92,11 @@ impl Builder<'_> {
                         break None;
                     }
                     match self.read()? {
-                        Read::Leaf(member) => {
+                        Some(member) => {
                             build::add(set, &member)?;
                             *left -= 1;
                         }
-                        Read::Open(inner) => break Some(inner),
+                        None => break Some(self.opened()?),
                     }
                 },
                 Frame::Three(_, parts, filled, _) => loop {
@@ -109,11 +104,11 @@ impl Builder<'_> {
                         break None;
                     }
                     match self.read()? {
-                        Read::Leaf(part) => {
+                        Some(part) => {
                             parts[*filled] = Some(part);
                             *filled += 1;
                         }
-                        Read::Open(inner) => break Some(inner),
+                        None => break Some(self.opened()?),
                     }
                 },
             };
@@ -148,20 +143,15 @@ impl Builder<'_> {
         }
     }
 
-    fn close(&mut self, frame: Frame) -> Result<Obj> {
+    fn close(&mut self, frame: Frame) -> Fast<Obj> {
         let (object, place) = match frame {
             Frame::Sequence(sequence) => return Ok(sequence.finish()),
             Frame::Dict(object, ..) | Frame::Set(object, _) => return Ok(object),
             Frame::FrozenSet(object, _, place) => (object, place),
-            Frame::Three(is_slice, [Some(a), Some(b), Some(c)], _, place) => (
-                if is_slice {
-                    build::slice(&a, &b, &c)?
-                } else {
-                    build::range(&a, &b, &c)?
-                },
-                place,
-            ),
-            Frame::Three(..) => return Err(malformed()),
+            Frame::Three(is_slice, [Some(a), Some(b), Some(c)], _, place) => {
+                (if is_slice { build::slice(&a, &b, &c)? } else { build::range(&a, &b, &c)? }, place)
+            }
+            Frame::Three(..) => return Err(malformed().into()),
         };
         if let Some(place) = place {
             self.memo[place] = Some(Obj::clone(&object));
@@ -169,9 +159,14 @@ impl Builder<'_> {
         Ok(object)
     }
 
-    /// Reads one object: whole, or the head of a container.
+    /// The container whose head was just read.
+    fn opened(&mut self) -> Fast<Frame> {
+        Ok(self.opened.take().ok_or_else(malformed)?)
+    }
+
+    /// Reads one object: whole, or (`None`) the head of a container, which is then [`Builder::opened`].
     #[inline]
-    fn read(&mut self) -> Result<Read> {
+    fn read(&mut self) -> Fast<Option<Obj>> {
         let py = self.state.py();
         let mut tag = self.reader.byte()?;
         let mut place = None;
@@ -217,12 +212,15 @@ impl Builder<'_> {
                 let index = self.reader.length()?;
                 self.handles.object(self.state, index)?
             }
-            _ => return self.head(tag, place).map(Read::Open),
+            _ => {
+                self.opened = Some(self.head(tag, place)?);
+                return Ok(None);
+            }
         };
         if let Some(place) = place {
             self.memo[place] = Some(Obj::clone(&leaf));
         }
-        Ok(Read::Leaf(leaf))
+        Ok(Some(leaf))
     }
 
     fn head(&mut self, tag: u8, place: Option<usize>) -> Result<Frame> {

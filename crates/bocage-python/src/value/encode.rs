@@ -189,11 +189,7 @@ impl<'a> Writer<'a> {
 
     /// Writes items up to the first that is a container, and gives its index.
     #[inline]
-    fn leaves(
-        &mut self,
-        items: &[Ref<'a>],
-        from: usize,
-    ) -> std::result::Result<Option<usize>, Stop> {
+    fn leaves(&mut self, items: &[Ref<'a>], from: usize) -> std::result::Result<Option<usize>, Stop> {
         for (index, item) in items.iter().enumerate().skip(from) {
             if !self.leaf(*item)? {
                 return Ok(Some(index));
@@ -228,8 +224,7 @@ impl<'a> Writer<'a> {
             },
             Exact::Float => {
                 let [a, b, c, d, e, f, g, h] = self.still.float(object).to_ne_bytes();
-                self.out
-                    .extend_from_slice(&[wire::FLOAT, a, b, c, d, e, f, g, h]);
+                self.out.extend_from_slice(&[wire::FLOAT, a, b, c, d, e, f, g, h]);
             }
             Exact::None => self.out.push(wire::NONE),
             Exact::Bool => self.out.push(match self.still.int(object) {
@@ -254,13 +249,9 @@ impl<'a> Writer<'a> {
                 }
             }
             Exact::Other => self.handle(object)?,
-            Exact::List
-            | Exact::Tuple
-            | Exact::Dict
-            | Exact::Set
-            | Exact::FrozenSet
-            | Exact::Range
-            | Exact::Slice => return Ok(false),
+            Exact::List | Exact::Tuple | Exact::Dict | Exact::Set | Exact::FrozenSet | Exact::Range | Exact::Slice => {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -289,24 +280,15 @@ impl<'a> Writer<'a> {
             Exact::Dict => (wire::DICT, still.entries(object), Frame::Dict(object, 0)),
             Exact::Set => {
                 let members = still.members(object)?;
-                (
-                    wire::SET,
-                    members.len(),
-                    Frame::Members(object, members, 0),
-                )
+                (wire::SET, members.len(), Frame::Members(object, members, 0))
             }
             Exact::FrozenSet => {
                 let members = still.members(object)?;
-                (
-                    wire::FROZEN_SET,
-                    members.len(),
-                    Frame::Members(object, members, 0),
-                )
+                (wire::FROZEN_SET, members.len(), Frame::Members(object, members, 0))
             }
             Exact::Slice => {
                 self.out.push(wire::SLICE);
-                self.stack
-                    .push(Frame::Items(object, still.slice(object), 0));
+                self.stack.push(Frame::Items(object, still.slice(object), 0));
                 return Ok(());
             }
             Exact::Range => {
@@ -351,8 +333,14 @@ impl<'a> Writer<'a> {
         if object.refcount() > 1 && text.len() > 1 && self.text_seen(object, text.len()) {
             return;
         }
-        self.out.push(wire::TEXT + width as u8);
-        wire::put_length(&mut self.out, text.len());
+        let tag = wire::TEXT + width as u8;
+        if text.len() < 0x80 {
+            self.out.reserve(text.len() + 2);
+            self.out.extend_from_slice(&[tag, text.len() as u8]);
+        } else {
+            self.out.push(tag);
+            wire::put_length(&mut self.out, text.len());
+        }
         self.out.extend_from_slice(text);
     }
 

@@ -13,7 +13,6 @@
 //! What got lost is said in a note. The traceback can't cross, so its text becomes a note of the link,
 //! which `traceback.print_exception` shows with the files and lines of the worker.
 
-use crate::cown::CownHandle;
 use crate::py::{Attached, Error, Kind, Obj, Result};
 use crate::state::State;
 
@@ -52,7 +51,7 @@ const LONGEST: usize = 256;
 pub(crate) fn encode(state: &State, exception: &Obj) -> Value {
     let mut objects = vec![Obj::clone(exception)];
     let mut links = Vec::new();
-    while let Some(object) = objects.get(links.len()).map(Obj::clone) {
+    while let Some(object) = objects.get(links.len()).cloned() {
         let mut follow = |name: &Obj| -> Option<usize> {
             let next = object.getattr(name).ok()?;
             if next.is_none() {
@@ -74,12 +73,7 @@ pub(crate) fn encode(state: &State, exception: &Obj) -> Value {
 }
 
 impl Link {
-    fn new(
-        state: &State,
-        exception: &Obj,
-        cause: Option<usize>,
-        context: Option<usize>,
-    ) -> Link {
+    fn new(state: &State, exception: &Obj, cause: Option<usize>, context: Option<usize>) -> Link {
         let py = state.py();
         let names = &state.names;
         let mut notes = Vec::new();
@@ -87,7 +81,7 @@ impl Link {
         let mut stand_in = StandIn::new(state, exception);
         let (whole, parts) = match super::encode(state, exception) {
             Ok(whole) => {
-                let parts = stand_in.is_of_own_type() && !holds_matrix(&whole);
+                let parts = stand_in.is_of_own_type() && !whole.moves();
                 let parts = parts.then(|| Parts::of(state, exception));
                 (Some(whole), parts.and_then(|parts| Some(parts.ok()?.value)))
             }
@@ -161,15 +155,6 @@ impl Exception {
         let first = objects.into_iter().next();
         first.ok_or_else(|| Error::system_error("an empty chain of exceptions"))
     }
-
-    /// Calls `visit` with each cown inside.
-    pub(super) fn cowns(&self, visit: &mut dyn FnMut(&CownHandle)) {
-        for link in &self.0 {
-            for value in [&link.whole, &link.parts].into_iter().flatten() {
-                value.cowns(visit);
-            }
-        }
-    }
 }
 
 /// Type, arguments and attributes.
@@ -192,18 +177,11 @@ impl Parts {
             // Tried without moving anything: the whole is encoded once, below.
             match super::pickle::write(state, &value) {
                 Ok(_) => attributes.dict_set(&name, &value)?,
-                Err(error) => lost.push(format!(
-                    "the attribute {}: {}",
-                    name.repr()?.display(),
-                    shown(py, error)
-                )),
+                Err(error) => lost.push(format!("the attribute {}: {}", name.repr()?.display(), shown(py, error))),
             }
         }
         let parts = Obj::tuple(py, [class, args, attributes])?;
-        Ok(Parts {
-            value: super::encode(state, &parts)?,
-            lost,
-        })
+        Ok(Parts { value: super::encode(state, &parts)?, lost })
     }
 
     fn join(state: &State, parts: &Value) -> Result<Obj> {
@@ -230,20 +208,16 @@ impl StandIn {
         let module = text(&class, &names.module).unwrap_or_default();
         let name = text(&class, &names.qualname).unwrap_or_else(|_| exception.type_name());
         let bases = class.getattr(&names.mro).ok();
-        let builtin = bases.iter().filter_map(Obj::tuple_items).flatten().find(|base| {
-            text(base, &names.module).is_ok_and(|module| module == "builtins")
-        });
+        let builtin = bases
+            .iter()
+            .filter_map(Obj::tuple_items)
+            .flatten()
+            .find(|base| text(base, &names.module).is_ok_and(|module| module == "builtins"));
         let notes = exception.getattr_opt(&names.notes).ok().flatten();
         StandIn {
-            builtin: builtin
-                .and_then(|base| text(base, &names.name).ok())
-                .unwrap_or_else(|| "Exception".to_owned()),
+            builtin: builtin.and_then(|base| text(base, &names.name).ok()).unwrap_or_else(|| "Exception".to_owned()),
             message: exception.display(),
-            original: if module == "builtins" {
-                name
-            } else {
-                format!("{module}.{name}")
-            },
+            original: if module == "builtins" { name } else { format!("{module}.{name}") },
             notes: notes
                 .and_then(|notes| notes.sequence_items())
                 .unwrap_or_default()
@@ -275,10 +249,7 @@ impl StandIn {
             add_note(state, &exception, note);
         }
         let reason = reason.unwrap_or_else(|| "reason unknown".to_owned());
-        let note = format!(
-            "bocage: this stands for a {}, which could not cross: {reason}",
-            self.original
-        );
+        let note = format!("bocage: this stands for a {}, which could not cross: {reason}", self.original);
         add_note(state, &exception, &note);
         exception
     }
@@ -290,20 +261,10 @@ fn shown(py: Attached, error: Error) -> String {
     format!("{}: {}", exception.type_name(), exception.display())
 }
 
-fn holds_matrix(value: &Value) -> bool {
-    match value {
-        Value::Matrix(_) => true,
-        Value::Graph(graph) => graph.handles().hold_matrix(),
-        Value::Pickle(pickle) => pickle.handles().hold_matrix(),
-        _ => false,
-    }
-}
-
 /// Adds a note; an exception that refuses notes goes without.
 fn add_note(state: &State, exception: &Obj, note: &str) {
     let py = state.py();
-    let added = Obj::text(py, note)
-        .and_then(|note| exception.call_method(&state.names.add_note, &[note.reborrow()]));
+    let added = Obj::text(py, note).and_then(|note| exception.call_method(&state.names.add_note, &[note.reborrow()]));
     drop(added);
 }
 

@@ -24,22 +24,6 @@ impl Handles {
     pub(crate) fn has_matrix(&self) -> bool {
         self.0.iter().any(|handle| matches!(handle, Handle::Matrix(_)))
     }
-
-    /// Calls `visit` with each cown.
-    pub(crate) fn cowns(&self, visit: &mut dyn FnMut(&CownHandle)) {
-        for handle in &self.0 {
-            if let Handle::Cown(cown) = handle {
-                visit(cown);
-            }
-        }
-    }
-
-    /// Whether there is a matrix among them.
-    pub(crate) fn hold_matrix(&self) -> bool {
-        self.0
-            .iter()
-            .any(|handle| matches!(handle, Handle::Matrix(_)))
-    }
 }
 
 /// Handles gathered while an object is walked. Nothing moves before [`Gathering::take`].
@@ -79,9 +63,7 @@ impl Gathering {
         for gathered in self.0 {
             handles.push(match gathered {
                 Gathered::Cown(cown) => Handle::Cown(cown),
-                Gathered::Matrix(object) => {
-                    Handle::Matrix(matrix::take(state, &object).ok_or_else(not_a_matrix)??)
-                }
+                Gathered::Matrix(object) => Handle::Matrix(matrix::take(state, &object).ok_or_else(not_a_matrix)??),
             });
         }
         Ok(Handles(handles))
@@ -94,9 +76,7 @@ fn not_a_matrix() -> Error {
 
 /// A copy of a matrix, with `MemoryError` where there is no room.
 pub(crate) fn copy(matrix: &Matrix) -> Result<Matrix> {
-    matrix
-        .copy()
-        .map_err(|error| Error::memory_error(error.to_string()))
+    matrix.copy().map_err(|error| Error::memory_error(error.to_string()))
 }
 
 /// The handles during one decoding: what each index stands for, once or as often as asked.
@@ -121,10 +101,7 @@ impl Source<'_> {
                 Some(Handle::Matrix(matrix)) => Some(Handle::Matrix(copy(matrix)?)),
                 None => None,
             },
-            Source::Given(handles) => handles
-                .borrow_mut()
-                .get_mut(index)
-                .and_then(Option::take),
+            Source::Given(handles) => handles.borrow_mut().get_mut(index).and_then(Option::take),
         };
         match handle {
             Some(Handle::Cown(cown)) => cown::new_object(state, cown),

@@ -24,6 +24,7 @@
 //! noticeboard) and copies them.
 
 pub(crate) mod blame;
+pub(crate) mod content;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod exception;
@@ -39,6 +40,8 @@ use crate::matrix::{self, Matrix};
 use crate::py::exact::{self, Width};
 use crate::py::{Error, Obj, Result};
 use crate::state::State;
+
+use content::Content;
 
 pub(crate) use encode::encode;
 
@@ -67,9 +70,9 @@ pub(crate) enum Value {
     /// A short ASCII `str`: its length and characters.
     Short(u8, [u8; SHORT]),
     /// A `str`: its stored characters.
-    Text(Width, Arc<[u8]>),
+    Text(Width, Content),
     /// A `bytes`.
-    Bytes(Arc<[u8]>),
+    Bytes(Content),
     /// A cown.
     Cown(CownHandle),
     /// A matrix.
@@ -125,9 +128,7 @@ impl Value {
             Value::Bool(value) => Ok(py.bool(*value)),
             Value::Int(value) => py.int(*value),
             Value::Float(value) => py.float(*value),
-            Value::Short(length, text) => {
-                exact::new_str(py, Width::Ascii, &text[..usize::from(*length)])
-            }
+            Value::Short(length, text) => exact::new_str(py, Width::Ascii, &text[..usize::from(*length)]),
             Value::Text(width, text) => exact::new_str(py, *width, text),
             Value::Bytes(bytes) => Obj::bytes(py, bytes),
             Value::Cown(handle) => crate::cown::new_object(state, handle.clone()),
@@ -141,10 +142,7 @@ impl Value {
     /// Whether the value holds no object that can be changed, so that one decoded object can serve
     /// any number of readers in its interpreter.
     pub(crate) fn is_immutable(&self) -> bool {
-        !matches!(
-            self,
-            Value::Matrix(_) | Value::Graph(_) | Value::Pickle(_) | Value::Exception(_)
-        )
+        !matches!(self, Value::Matrix(_) | Value::Graph(_) | Value::Pickle(_) | Value::Exception(_))
     }
 
     /// Whether decoding can move something out of the value: a matrix that it holds.
@@ -154,17 +152,6 @@ impl Value {
             Value::Graph(graph) => graph.handles().has_matrix(),
             Value::Pickle(pickle) => pickle.handles().has_matrix(),
             _ => false,
-        }
-    }
-
-    /// Calls `visit` with each cown that the value refers to.
-    pub(crate) fn cowns(&self, visit: &mut dyn FnMut(&CownHandle)) {
-        match self {
-            Value::Cown(handle) => visit(handle),
-            Value::Graph(graph) => graph.handles().cowns(visit),
-            Value::Pickle(pickle) => pickle.handles().cowns(visit),
-            Value::Exception(exception) => exception.cowns(visit),
-            _ => {}
         }
     }
 }

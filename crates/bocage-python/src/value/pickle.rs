@@ -41,22 +41,12 @@ impl Pickle {
 
     /// The object; matrices move into it.
     pub(crate) fn into_object(self, state: &State) -> Result<Obj> {
-        load(
-            state,
-            &self.bytes,
-            &self.buffers,
-            &Source::given(self.handles),
-        )
+        load(state, &self.bytes, &self.buffers, &Source::given(self.handles))
     }
 
     /// The object; matrices are copied into it.
     pub(crate) fn to_object(&self, state: &State) -> Result<Obj> {
-        load(
-            state,
-            &self.bytes,
-            &self.buffers,
-            &Source::Lent(&self.handles),
-        )
+        load(state, &self.bytes, &self.buffers, &Source::Lent(&self.handles))
     }
 }
 
@@ -72,11 +62,7 @@ pub(super) struct Dump {
 
 impl Dump {
     fn finish(self, state: &State) -> Result<Pickle> {
-        Ok(Pickle {
-            handles: self.handles.take(state)?,
-            bytes: self.bytes,
-            buffers: self.buffers,
-        })
+        Ok(Pickle { handles: self.handles.take(state)?, bytes: self.bytes, buffers: self.buffers })
     }
 }
 
@@ -90,14 +76,9 @@ pub(super) fn write(state: &State, object: &Obj) -> Result<Dump> {
     let py = state.py();
     let names = &state.names;
     let sink = state.sink.instantiate(Sink::default())?;
-    let pickler = state.pickler()?.call_named(
-        &[
-            sink.reborrow(),
-            py.int(5)?.reborrow(),
-            sink.reborrow(),
-        ],
-        &state.buffer_callback,
-    )?;
+    let pickler = state
+        .pickler()?
+        .call_named(&[sink.reborrow(), py.int(5)?.reborrow(), sink.reborrow()], &state.buffer_callback)?;
     pickler.setattr(&names.reducer_override, &sink.getattr(&names.reduce)?)?;
     pickler.call_method(&names.dump, &[object.reborrow()])?;
     let sink = state.sink.get(&sink);
@@ -121,9 +102,7 @@ static SLOTS: [Slot; 1] = [slot::call(sink_buffer)];
 
 /// The class of sinks. Python code sees one only while pickling.
 pub(crate) static SINK: Class<Sink> =
-    Class::new(c"bocage._bocage._Sink", c"What a pickler writes to.")
-        .methods(&METHODS)
-        .slots(&SLOTS);
+    Class::new(c"bocage._bocage._Sink", c"What a pickler writes to.").methods(&METHODS).slots(&SLOTS);
 
 static WRITE: Signature<1> = Signature::new("write", ["data"], 1);
 static REDUCE: Signature<1> = Signature::new("reduce", ["object"], 1);
@@ -146,10 +125,7 @@ fn sink_buffer(this: This<'_, Sink>, args: Args<'_>) -> Result<bool> {
     // `raw` flattens what is contiguous in either order.
     let raw = pickle_buffer.call_method(&this.state()?.names.raw, &[])?;
     let content = Buffer::of(&raw)?;
-    this.0.borrow_mut().buffers.push(OutOfBand {
-        readonly: content.is_readonly(),
-        bytes: content.bytes().into(),
-    });
+    this.0.borrow_mut().buffers.push(OutOfBand { readonly: content.is_readonly(), bytes: content.bytes().into() });
     Ok(false)
 }
 
@@ -182,15 +158,9 @@ fn reduce_view(state: &State, view: &Obj) -> Result<Obj> {
             "a memoryview of format '{code}' can't cross: pass the object that it looks at"
         )));
     }
-    let contiguous = if view.attr(c"c_contiguous")?.is_true()? {
-        Obj::clone(view)
-    } else {
-        view.attr(c"tobytes")?.call0()?
-    };
-    let content = py
-        .import(c"pickle")?
-        .attr(c"PickleBuffer")?
-        .call1(&contiguous)?;
+    let contiguous =
+        if view.attr(c"c_contiguous")?.is_true()? { Obj::clone(view) } else { view.attr(c"tobytes")?.call0()? };
+    let content = py.import(c"pickle")?.attr(c"PickleBuffer")?.call1(&contiguous)?;
     let code = Obj::text(py, code)?;
     let arguments = Obj::tuple(py, [content, code, view.attr(c"shape")?])?;
     Obj::tuple(py, [Obj::clone(&state.view_function), arguments])
@@ -219,12 +189,7 @@ impl Drop for Loading {
     }
 }
 
-fn load(
-    state: &State,
-    bytes: &[u8],
-    buffers: &[OutOfBand],
-    handles: &Source<'_>,
-) -> Result<Obj> {
+fn load(state: &State, bytes: &[u8], buffers: &[OutOfBand], handles: &Source<'_>) -> Result<Obj> {
     let py = state.py();
     let mut content = Vec::with_capacity(buffers.len());
     for buffer in buffers {
@@ -250,9 +215,7 @@ pub(crate) fn handle(state: &State, args: Args<'_>) -> Result<Obj> {
         return Ok(state.py().none());
     };
     let index = usize::try_from(index.to_i64()?);
-    let table = LOADING
-        .get()
-        .ok_or_else(|| Error::type_error("a Cown or Matrix is loaded by bocage alone"))?;
+    let table = LOADING.get().ok_or_else(|| Error::type_error("a Cown or Matrix is loaded by bocage alone"))?;
     // SAFETY: the pointer is to the table of a `load` further up this thread's stack, which takes
     // it back (`Loading`) before the table goes; the table is only read.
     let table = unsafe { table.as_ref() };
@@ -323,4 +286,3 @@ impl Pickling {
         Ok(self.loads.get_or_init(|| loads))
     }
 }
-

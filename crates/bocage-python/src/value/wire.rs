@@ -102,10 +102,7 @@ impl<'a> Reader<'a> {
     /// The next `length` bytes.
     #[inline]
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self
-            .bytes
-            .split_at_checked(length)
-            .ok_or_else(Reader::torn)?;
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(Reader::torn)?;
         self.bytes = rest;
         Ok(taken)
     }
