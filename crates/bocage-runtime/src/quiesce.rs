@@ -171,7 +171,7 @@ impl Ledger {
     }
 
     fn outside(&self, shard: usize) -> &Shard {
-        &self.outside[shard % OUTSIDE]
+        &self.outside[shard % self.outside.len()]
     }
 
     /// How many behaviors `worker` scheduled and finished.
