@@ -92,8 +92,9 @@ impl std::str::FromStr for Part {
 
 const TEST: &str = "\
 Runs every test: unit, integration and documentation tests of the Rust crates, the Rust examples, and the Rust
-programs that the README and the book show; the loom models with few preemptions; and for each Python found the
-wheel, pytest, the Python examples (the census on 40 files), and the Python programs shown; types with the newest. Goes on after a failure; the last
+programs that the README and the book show; the loom models, for at most 20 seconds each; and for each Python
+found the wheel, pytest, the Python examples (the census on 40 files), and the Python programs shown; types with the
+newest. Goes on after a failure; the last
 lines say what failed.
 
 Usage: cargo xtask test [--only PART]... [--python PATH]...
@@ -133,8 +134,8 @@ Runs the crates' tests/loom.rs models under the loom model checker, in target/lo
 
 Usage: cargo xtask loom [--full] [NAME] [-- ARGS...]
 
-  --full   every interleaving. Without it at most LOOM_MAX_PREEMPTIONS (default 2) preemptions a run, which is
-           fast and finds most mistakes; with it a model may take hours
+  --full   every interleaving. Without it at most LOOM_MAX_PREEMPTIONS (default 2) preemptions a run, which takes
+           minutes and finds most mistakes; with it a model may take hours
   NAME     only the models whose name has this in it; ARGS go to the test programs too
 ";
 

@@ -7,8 +7,11 @@ use crate::flags;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Enough to find almost every mistake, and few enough to be over in minutes.
+/// Enough to find almost every mistake.
 const PREEMPTIONS: &str = "2";
+
+/// What a model may take when it is only one of many tests.
+const SECONDS: &str = "20";
 
 pub fn run(workspace: &Workspace, flags: &flags::Loom) -> Result<()> {
     let mut command = models(workspace)?;
@@ -19,8 +22,17 @@ pub fn run(workspace: &Workspace, flags: &flags::Loom) -> Result<()> {
     process::run(&mut command)
 }
 
+/// Every model for a short while, for `test`.
+pub fn run_briefly(workspace: &Workspace) -> Result<()> {
+    let mut command = models(workspace)?;
+    if std::env::var_os("LOOM_MAX_DURATION").is_none() {
+        command.env("LOOM_MAX_DURATION", SECONDS);
+    }
+    process::run(&mut command)
+}
+
 /// The command that runs every model with a bound on preemptions.
-pub fn models(workspace: &Workspace) -> Result<Command> {
+fn models(workspace: &Workspace) -> Result<Command> {
     let packages = workspace.packages_with_test("loom");
     if packages.is_empty() {
         return Err(Error::new("no crate has a tests/loom.rs"));

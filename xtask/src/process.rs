@@ -61,7 +61,7 @@ fn shown(command: &Command) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let mut line = String::new();
     for (name, value) in command.get_envs() {
-        if let Some(value) = value.filter(|_| name == "RUSTFLAGS" || name == "LOOM_MAX_PREEMPTIONS") {
+        if let Some(value) = value.filter(|_| name == "RUSTFLAGS" || name.to_string_lossy().starts_with("LOOM_")) {
             line += &format!("{}={} ", name.to_string_lossy(), quoted(value, &here));
         }
     }
