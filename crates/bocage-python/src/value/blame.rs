@@ -17,11 +17,16 @@ const BUDGET: usize = 10_000;
 
 /// The error of a failed encode, with the place of the offending part in its message if it is found.
 pub(super) fn locate(state: &State, root: &Obj, error: Error) -> Error {
-    match find(state, root) {
-        Ok(Some(place)) => add_place(state, error, &place),
-        // The search must not hide the error.
-        Ok(None) | Err(_) => error,
+    let py = state.py();
+    let exception = error.into_object(py);
+    let says_what = exception.is_instance_of(&Kind::TypeError.class(py))
+        || exception.is_instance_of(&Kind::AttributeError.class(py))
+        || exception.type_name().ends_with("PicklingError");
+    if says_what && let Ok(Some(place)) = find(state, root) {
+        // A message that can't be changed stays as it is: nothing here may hide the error.
+        let _ = add_place(state, &exception, &place);
     }
+    Error::Raised(exception)
 }
 
 fn find(state: &State, root: &Obj) -> Result<Option<String>> {
@@ -69,24 +74,14 @@ fn find(state: &State, root: &Obj) -> Result<Option<String>> {
 }
 
 /// Appends the place to the message of an exception whose one argument is its message.
-fn add_place(state: &State, error: Error, place: &str) -> Error {
-    let py = state.py();
-    let exception = error.into_object(py);
-    let changed = (|| -> Result<()> {
-        let known = exception.is_instance_of(&Kind::TypeError.class(py))
-            || exception.is_instance_of(&Kind::AttributeError.class(py))
-            || exception.type_name().ends_with("PicklingError");
-        let args = exception.getattr(&state.names.args)?;
-        if let (true, Some([message])) = (known, args.tuple_items())
-            && message.is_str()
-        {
-            let message = format!("{} (in {place})", message.to_utf8()?);
-            let args = Obj::tuple(py, [Obj::text(py, &message)?])?;
-            exception.setattr(&state.names.args, &args)?;
-        }
-        Ok(())
-    })();
-    // A message that can't be changed stays as it is.
-    drop(changed);
-    Error::Raised(exception)
+fn add_place(state: &State, exception: &Obj, place: &str) -> Result<()> {
+    let args = exception.getattr(&state.names.args)?;
+    if let Some([message]) = args.tuple_items()
+        && message.is_str()
+    {
+        let py = state.py();
+        let message = format!("{} (in {place})", message.to_utf8()?);
+        exception.setattr(&state.names.args, &Obj::tuple(py, [Obj::text(py, &message)?])?)?;
+    }
+    Ok(())
 }
