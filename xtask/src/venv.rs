@@ -23,7 +23,9 @@ impl Venv {
         let folder = workspace.own().join(python.tag()).join(purpose);
         let venv = Venv { folder };
         let marker = venv.folder.join("made-from.txt");
-        let recipe = format!("{}\n{}\n{}\n{PINS}", python.version, python.executable.display(), packages.join(" "));
+        // `python` and `python3` are one interpreter.
+        let real = python.executable.canonicalize().unwrap_or_else(|_| python.executable.clone());
+        let recipe = format!("{}\n{}\n{}\n{PINS}", python.version, real.display(), packages.join(" "));
         if std::fs::read_to_string(&marker).is_ok_and(|made_from| made_from == recipe) {
             return Ok(venv);
         }
