@@ -13,11 +13,16 @@ pub(crate) const ALIGNMENT: usize = 64;
 
 /// `length` initialised `f64`s at an address that is a multiple of [`ALIGNMENT`].
 ///
-/// Invariant, kept by the constructors and by nobody else touching the fields: `pointer` owns a
-/// live allocation of `layout(length)` whose every element is initialised.
+/// The allocation is a little larger than that and aligned as the allocator likes it: allocators keep
+/// small blocks of ordinary alignment at hand, and search for others.
+///
+/// Invariant, kept by the constructor and by nobody else touching the fields: `base` owns a live
+/// allocation of `layout(length)`; `elements` points into it, has room for `length` elements there, and
+/// all of them are initialised.
 pub(crate) struct Buffer {
-    pointer: NonNull<f64>,
+    elements: NonNull<f64>,
     length: usize,
+    base: NonNull<u8>,
 }
 
 // SAFETY: a `Buffer` is the only owner of its allocation, as a `Box<[f64]>` would be, and the
@@ -26,10 +31,11 @@ unsafe impl Send for Buffer {}
 // SAFETY: through a shared `Buffer` the elements can only be read.
 unsafe impl Sync for Buffer {}
 
-/// `Shape::new` has bounded the size, so that neither the product nor rounding up to the
-/// alignment overflows.
+/// `Shape::new` has bounded the size, so that neither the product nor the slack overflows.
 fn layout(length: usize) -> Layout {
-    Layout::from_size_align(length * size_of::<f64>(), ALIGNMENT).expect("a Shape bounds its length")
+    let natural = align_of::<f64>();
+    let slack = ALIGNMENT - natural;
+    Layout::from_size_align(length * size_of::<f64>() + slack, natural).expect("a Shape bounds its length")
 }
 
 impl Buffer {
@@ -43,41 +49,42 @@ impl Buffer {
         let length = shape.len();
         let layout = layout(length);
         // SAFETY: a shape is never empty, so neither is the layout.
-        let pointer = unsafe { alloc(layout) }.cast::<f64>();
-        let Some(pointer) = NonNull::new(pointer) else {
-            return Err(Error::Memory { bytes: layout.size() });
-        };
+        let base = NonNull::new(unsafe { alloc(layout) });
+        let base = base.ok_or(Error::Memory { bytes: layout.size() })?;
+        // SAFETY: the way to the next multiple of the alignment is at most the slack of the layout,
+        // since the base is aligned for `f64` already; so `length` elements fit behind it.
+        let elements = unsafe { base.add(base.align_offset(ALIGNMENT)) }.cast::<f64>();
         // Made first, so that the allocation is freed if `fill` panics: `f64` has no drop glue
         // that could look at uninitialised elements.
-        let buffer = Buffer { pointer, length };
-        // SAFETY: the allocation holds `length` elements and nobody else knows it;
+        let buffer = Buffer { elements, length, base };
+        // SAFETY: the allocation holds `length` elements here and nobody else knows it;
         // `MaybeUninit` asks for no initialised content.
-        fill(unsafe { slice::from_raw_parts_mut(pointer.as_ptr().cast(), length) });
+        fill(unsafe { slice::from_raw_parts_mut(elements.as_ptr().cast(), length) });
         Ok(buffer)
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[f64] {
         // SAFETY: the type's invariant; `&self` rules out a writer.
-        unsafe { slice::from_raw_parts(self.pointer.as_ptr(), self.length) }
+        unsafe { slice::from_raw_parts(self.elements.as_ptr(), self.length) }
     }
 
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f64] {
         // SAFETY: the type's invariant; `&mut self` rules out everybody else.
-        unsafe { slice::from_raw_parts_mut(self.pointer.as_ptr(), self.length) }
+        unsafe { slice::from_raw_parts_mut(self.elements.as_ptr(), self.length) }
     }
 
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut f64 {
-        self.pointer.as_ptr()
+        self.elements.as_ptr()
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: by the type's invariant this is the allocation and the layout it was made with.
-        unsafe { dealloc(self.pointer.as_ptr().cast(), layout(self.length)) }
+        unsafe { dealloc(self.base.as_ptr(), layout(self.length)) }
     }
 }
 

@@ -1,8 +1,13 @@
 //! The matrix product, by `matrixmultiply`'s packed kernels.
 
+use std::mem::MaybeUninit;
+
 use crate::buffer::as_place;
 use crate::{Error, Matrix, Shape};
-use std::mem::MaybeUninit;
+
+/// Products of at most so many multiplications are made by plain loops: packing for the kernel costs more
+/// than it gains up to 6x6 by 6x6.
+const SMALL: usize = 216;
 
 impl Matrix {
     /// The matrix product of `self`, M×K, and `right`, K×N: an M×N matrix in O(MNK).
@@ -43,6 +48,9 @@ fn multiply(left: &Matrix, right: &Matrix, place: &mut [MaybeUninit<f64>]) {
     let (m, k, n) = (left.rows(), left.columns(), right.columns());
     assert_eq!(right.rows(), k);
     assert_eq!(place.len(), m * n);
+    if m.saturating_mul(k).saturating_mul(n) <= SMALL {
+        return multiply_small(left, right, place);
+    }
     // A Shape bounds every dimension by isize::MAX.
     let (row_a, row_b) = (k as isize, n as isize);
     // SAFETY: with these strides the kernel reads m*k elements of `left`, k*n of `right`, and
@@ -65,5 +73,17 @@ fn multiply(left: &Matrix, right: &Matrix, place: &mut [MaybeUninit<f64>]) {
             n as isize,
             1,
         );
+    }
+}
+
+/// Writes every element of `place`, as [`multiply`] does.
+fn multiply_small(left: &Matrix, right: &Matrix, place: &mut [MaybeUninit<f64>]) {
+    let (k, n) = (left.columns(), right.columns());
+    let rows = left.as_slice().chunks_exact(k);
+    for (row, places) in rows.zip(place.chunks_exact_mut(n)) {
+        for (j, slot) in places.iter_mut().enumerate() {
+            let column = right.as_slice()[j..].iter().step_by(n);
+            slot.write(row.iter().zip(column).fold(0.0, |sum, (x, y)| sum + x * y));
+        }
     }
 }

@@ -21,10 +21,11 @@ const LANES: usize = 16;
 const BLOCK: usize = 8 * LANES;
 /// Rows that are summed by running sums, before the tree.
 const ROWS: usize = 8;
-/// Columns that a sum down the rows takes at once: eight registers of four.
-const STRIP: usize = 32;
-/// The same for a matrix of few columns, as batches of 2-D and 3-D vectors are: one register.
-const NARROW: usize = 4;
+/// Columns that a sum down the rows takes at once: 512 bytes of each row in one go, and running sums that
+/// stay in the first-level cache.
+const STRIP: usize = 64;
+/// The same for a matrix of few columns, as batches of 2-D and 3-D vectors are: two registers.
+const NARROW: usize = 8;
 
 /// What a group of elements is reduced to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

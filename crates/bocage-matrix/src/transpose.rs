@@ -1,10 +1,13 @@
 //! Transposing.
 
+use std::mem::MaybeUninit;
+
+use crate::dispatch::{Kernel, dispatch};
 use crate::{Error, Matrix};
 
-/// Edge of the square tiles in which elements are moved: two tiles of 16×16 `f64` are 4 KiB, and
-/// each of their rows is two whole cache lines.
-const TILE: usize = 16;
+/// Edge of the square tiles in which elements are moved: a tile's row is one cache line, so that each
+/// line is read, and written, in one go.
+const TILE: usize = 8;
 
 impl Matrix {
     /// The transpose, as a new matrix.
@@ -21,19 +24,7 @@ impl Matrix {
         // SAFETY: the tiles cover the matrix, and each element of each tile is written.
         unsafe {
             Matrix::filled_by(self.shape().transposed(), |place| {
-                for left in (0..columns).step_by(TILE) {
-                    let width = TILE.min(columns - left);
-                    for top in (0..rows).step_by(TILE) {
-                        let height = TILE.min(rows - top);
-                        for j in left..left + width {
-                            let target = &mut place[j * rows + top..][..height];
-                            let column = source[top * columns + j..].iter().step_by(columns);
-                            for (slot, &element) in target.iter_mut().zip(column) {
-                                slot.write(element);
-                            }
-                        }
-                    }
-                }
+                dispatch(Transpose { source, rows, columns, place });
             })
         }
     }
@@ -64,5 +55,45 @@ impl Matrix {
             }
         }
         Ok(())
+    }
+}
+
+struct Transpose<'a> {
+    source: &'a [f64],
+    rows: usize,
+    columns: usize,
+    place: &'a mut [MaybeUninit<f64>],
+}
+
+impl Kernel for Transpose<'_> {
+    type Output = ();
+
+    /// Writes every element of the place.
+    #[inline(always)]
+    fn run(self) {
+        let Transpose { source, rows, columns, place } = self;
+        assert!(source.len() == rows * columns && place.len() == rows * columns);
+        for top in (0..rows).step_by(TILE) {
+            for left in (0..columns).step_by(TILE) {
+                if top + TILE <= rows && left + TILE <= columns {
+                    let mut tile = [[0.0; TILE]; TILE];
+                    for (i, row) in tile.iter_mut().enumerate() {
+                        row.copy_from_slice(&source[(top + i) * columns + left..][..TILE]);
+                    }
+                    for j in 0..TILE {
+                        let target = &mut place[(left + j) * rows + top..][..TILE];
+                        for (slot, row) in target.iter_mut().zip(&tile) {
+                            slot.write(row[j]);
+                        }
+                    }
+                } else {
+                    for j in left..columns.min(left + TILE) {
+                        for i in top..rows.min(top + TILE) {
+                            place[j * rows + i].write(source[i * columns + j]);
+                        }
+                    }
+                }
+            }
+        }
     }
 }
