@@ -51,9 +51,19 @@ fn flood(stop: &Arc<AtomicBool>) {
     }));
 }
 
+/// Ends a load also when a check fails: the runtime's drop would wait for it for ever.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Starts `load` inside `runtime`, and checks that behaviors from outside and from inside run beside it.
 fn others_run_beside(runtime: &Runtime, load: impl Fn(&Arc<AtomicBool>) + Send + 'static) {
     let stop = Arc::new(AtomicBool::new(false));
+    let load_ends = StopOnDrop(stop.clone());
     let inside = Arc::new(AtomicBool::new(false));
     let (stopped, ran) = (stop.clone(), inside.clone());
     let start = move |()| {
@@ -77,7 +87,7 @@ fn others_run_beside(runtime: &Runtime, load: impl Fn(&Arc<AtomicBool>) + Send +
         assert!(outside.load(Ordering::Relaxed), "a behavior from outside starved");
     }
     assert!(runtime.pending() > 0, "the load is still on");
-    stop.store(true, Ordering::Relaxed);
+    drop(load_ends);
     runtime.wait(Some(LONG)).unwrap();
 }
 
