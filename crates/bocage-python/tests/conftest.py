@@ -1,4 +1,8 @@
-"""What the tests share. Worker interpreters import test modules, so this folder is on the path."""
+"""What the tests share.
+
+Worker interpreters import test modules, by the name that pytest gave them and
+with what they import, so both folders are on the path.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from programs import Gate, Program  # noqa: E402
 

@@ -1,6 +1,7 @@
 """Programs in processes of their own, and gates that hold a behavior up."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -51,6 +52,28 @@ class Program:
                 raise
         assert (process.returncode != 0) == fails, f"status {process.returncode}\n{output}{self.errors}"
         return output
+
+    def interrupt(self, *arguments: str, times: int = 1) -> tuple[str, int]:
+        """Run it, press Ctrl-C once it says "ready", and again if it is still there after a while.
+
+        Returns what it printed after that, and its status.
+        """
+        with self.start(*arguments) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "ready\n"
+                for left in range(times - 1, -1, -1):
+                    process.send_signal(signal.SIGINT)
+                    try:
+                        output, self.errors = process.communicate(timeout=3 if left else 60)
+                        break
+                    except subprocess.TimeoutExpired:
+                        if not left:
+                            raise
+            except BaseException:
+                process.kill()
+                raise
+        return output, process.returncode
 
     def main(self, text: str, fails: bool = False) -> str:
         """Write a script that has the public names, and run it."""

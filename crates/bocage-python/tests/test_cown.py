@@ -206,19 +206,6 @@ def test_a_behavior_waits_for_a_cown_that_the_program_has() -> None:
     assert doubled.unwrap() is None
 
 
-def test_a_cown_left_acquired_and_forgotten_does_not_hang_its_behaviors() -> None:
-    cown = Cown(1)
-    cown.acquire()
-
-    @when(cown)
-    def seen(cown):
-        return cown.value
-
-    del cown
-    wait(30)
-    assert seen.unwrap() == 1
-
-
 def test_handles_of_one_cown_are_equal_whatever_way_they_came() -> None:
     cown, other = Cown(1), Cown(1)
     box = Cown([cown, {"key": cown}, other])

@@ -283,5 +283,5 @@ def test_the_traceback_that_a_program_prints_names_file_and_line(program: Progra
         fails=True,
     )
     assert "# this very line" in program.errors and "# called here" in program.errors
-    assert 'main.py", line 3, in deep' in program.errors
+    assert 'main.py", line 4, in deep' in program.errors
     assert program.errors.rstrip().count("ValueError: here") >= 1

@@ -352,12 +352,12 @@ def test_decorators_below_when(program: Program) -> None:
             return wrapper
         K = 4
         cown = Cown(1)
-        extra = Cown(9)
+        extra = twin = Cown(9)
         @when(cown)
         @twice
         def f(cown, extra=extra):
             cown.value += K
-            return cown.value, extra == globals()["extra"]
+            return cown.value, extra == twin
         wait(60)
         print(f.unwrap())
         """
