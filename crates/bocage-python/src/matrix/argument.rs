@@ -34,14 +34,45 @@ pub(super) fn number(object: &Obj, what: &str) -> Result<f64> {
 /// The numbers of a list or tuple; `None` for another type, `TypeError` for an item that is no
 /// number.
 pub(super) fn numbers(object: &Obj) -> Result<Option<Vec<f64>>> {
-    let Some(items) = object.sequence_items() else {
+    if !object.is_list() && !object.is_tuple() {
         return Ok(None);
-    };
-    let number = |(position, item): (usize, &Obj)| match real(item)? {
-        Some(number) => Ok(number),
-        None => Err(Error::type_error(format!("item {position} must be a number, not {}", item.type_name()))),
-    };
-    items.iter().enumerate().map(number).collect::<Result<_>>().map(Some)
+    }
+    let mut numbers = Vec::with_capacity(object.len()?);
+    // A list may change while an item's `__float__` runs: so each is looked up anew.
+    while let Some(item) = item(object, numbers.len()) {
+        numbers.push(match item {
+            Item::Float(number) => number,
+            Item::Other(item) => real(&item)?.ok_or_else(|| {
+                Error::type_error(format!("item {} must be a number, not {}", numbers.len(), item.type_name()))
+            })?,
+        });
+    }
+    Ok(Some(numbers))
+}
+
+enum Item {
+    /// An exact `float`, by far the most frequent.
+    Float(f64),
+    Other(Obj),
+}
+
+/// The item of a list or tuple at `index`, if it has so many.
+fn item(sequence: &Obj, index: usize) -> Option<Item> {
+    let (sequence, index) = (sequence.as_ptr(), index as isize);
+    // SAFETY: the sequence is alive and a list or tuple, whose length is read just before; the item is
+    // borrowed, and either read or referred to before anything else can run.
+    unsafe {
+        let item = if ffi::PyList_Check(sequence) != 0 {
+            (index < ffi::PyList_GET_SIZE(sequence)).then(|| ffi::PyList_GET_ITEM(sequence, index))
+        } else {
+            (index < ffi::PyTuple_GET_SIZE(sequence)).then(|| ffi::PyTuple_GET_ITEM(sequence, index))
+        }?;
+        Some(if ffi::PyFloat_CheckExact(item) != 0 {
+            Item::Float(ffi::PyFloat_AS_DOUBLE(item))
+        } else {
+            Item::Other(Obj::from_borrowed(item))
+        })
+    }
 }
 
 /// The numbers of any sequence but a `str`; `None` for another type.

@@ -14,7 +14,7 @@
 use bocage_matrix::{Axis, Matrix, Picks, Shape, Span, resolve};
 use pyo3_ffi as ffi;
 
-use super::argument::{index, is_index};
+use super::argument::{index, is_index, real};
 use super::handle::Handle;
 use super::new_object;
 use super::operand::Operand;
@@ -171,7 +171,11 @@ pub(super) fn set(this: This<'_, Handle>, key: Ref<'_>, value: Option<Ref<'_>>) 
         return Err(Error::type_error("elements of a Matrix can't be deleted"));
     };
     let key = Key::parse(&key)?;
-    let value = Operand::required(this.state()?, &value)?;
+    // The commonest values first: they need no look at this interpreter's types.
+    let value = match real(&value)? {
+        Some(number) => Operand::Number(number),
+        None => Operand::required(this.state()?, &value)?,
+    };
     // What is assigned to a part of itself is read before it is written.
     let value = match value.is(this.payload()) {
         true => Operand::Row(value.into_matrix()?),
