@@ -145,7 +145,7 @@ impl<T> CownBox<T> {
 ///
 /// A `Cown` is a handle; clones name the same cown. The value is reached only by a behavior that asked
 /// for the cown ([`when_on`](crate::when_on)) or by a thread that acquired it
-/// ([`acquire`](crate::acquire)).
+/// ([`try_acquire`](crate::try_acquire)).
 ///
 /// ```
 /// use bocage_core::{Cown, Inline, when_on};

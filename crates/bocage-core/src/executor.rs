@@ -100,7 +100,7 @@ pub trait Executor: Clone + Send + 'static {
 /// the one that releases its last cown.
 ///
 /// For tests and small programs. What is handed over while a behavior runs is run after it, not inside
-/// it, so that a long chain takes no stack.
+/// it, so that a long chain takes no stack. Hence a body can't [wait](crate::Handle::wait), which panics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
@@ -112,6 +112,7 @@ impl Executor for Inline {
 
 mod inline {
     use super::Ready;
+    use crate::wait::enter_worker;
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
 
@@ -126,6 +127,7 @@ mod inline {
         if RUNNING.replace(true) {
             return;
         }
+        let _mark = enter_worker();
         while let Some(next) = QUEUE.with_borrow_mut(VecDeque::pop_front) {
             next.run();
         }

@@ -128,8 +128,8 @@ impl std::error::Error for Failure {}
 
 /// A scheduled behavior's future result.
 ///
-/// Dropping it is free and changes nothing: the behavior runs all the same.
-#[must_use = "dropping a handle is fine, but then a panic in the body goes unnoticed: use `drop(..)` to say so"]
+/// Dropping it is free and changes nothing: the behavior runs all the same. A panic in its body then shows
+/// only in what the panic hook prints, and in its cowns, which are [poisoned](crate::Guard::is_poisoned).
 pub struct Handle<R> {
     result: Cown<R>,
 }

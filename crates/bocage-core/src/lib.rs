@@ -64,3 +64,8 @@ pub use guard::Guard;
 pub use handle::{Failure, Handle, when_on};
 pub use request::{Key, Requests};
 pub use wait::{WorkerMark, enter_worker};
+
+/// The crate's page, whose program is a doctest like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,1 +1,107 @@
-//! Behavior-oriented concurrency for Rust.
+//! Behavior-oriented concurrency for Rust: say which data a piece of code needs, and it runs when it has
+//! them all. No locks, no deadlocks, no data races.
+//!
+//! A [`Cown`] (say "cone") owns a value. A *behavior* is a closure and the cowns that it needs: [`when`]
+//! schedules it and returns at once. It runs when it can have all its cowns, alone; behaviors that share a
+//! cown run in the order in which they were scheduled, all others run in parallel.
+//!
+//! ```
+//! use bocage::{Cown, when};
+//!
+//! let (src, dst) = (Cown::new(100), Cown::new(0));
+//! let moved = when((&src, &dst), |(mut src, mut dst)| {
+//!     *src -= 40;
+//!     *dst += 40;
+//!     40
+//! });
+//! // Named the other way round: no deadlock, and it runs after the transfer, which was scheduled first.
+//! let sum = when((&dst, &src), |(dst, src)| *dst + *src);
+//!
+//! assert_eq!(moved.wait()?, 40);
+//! assert_eq!(sum.wait()?, 100);
+//! # Ok::<(), bocage::Failure>(())
+//! ```
+//!
+//! What `when` takes is a [`Requests`]: a cown, a slice or a `Vec` of cowns, a tuple of these. What it
+//! gives is a [`Handle`] of the result. Wait for it on a plain thread; in a behavior, ask for the result as
+//! one asks for any cown, or ignore it.
+//!
+//! ```
+//! use bocage::{Cown, when};
+//!
+//! let prices: Vec<Cown<u64>> = (1..=10).map(Cown::new).collect();
+//! let (rate, log) = (Cown::new(3), Cown::new(Vec::new()));
+//!
+//! let total = when((&prices[..], &rate), |(prices, rate)| {
+//!     prices.iter().map(|price| **price * *rate).sum::<u64>()
+//! });
+//! when((&total.cown(), &log), |(total, mut log)| log.push(format!("total {}", *total)));
+//! assert_eq!(when(&log, |log| log.join(", ")).wait()?, "total 165");
+//! # Ok::<(), bocage::Failure>(())
+//! ```
+//!
+//! # Where behaviors run
+//!
+//! Inside a behavior, [`when`] schedules on the [`Runtime`] that runs it. Anywhere else it schedules on the
+//! process's [default runtime](default_runtime), which the first call starts, with one worker for each
+//! processor that the process may use. A program that wants another number of workers, or several runtimes,
+//! builds its own and calls [`Runtime::when`].
+//!
+//! The process ends when `main` returns, as it does under any other thread: **what has not run by then does
+//! not run**, and what runs is cut off, on the default runtime. So a program ends by waiting for the
+//! handles that it needs, or by [`quiesce`] for all there is. (An own [`Runtime`] that goes out of scope
+//! waits by itself.)
+//!
+//! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
+//! and [poisoned](Guard::is_poisoned).
+//!
+//! # A map
+//!
+//! | here | from | what |
+//! | --- | --- | --- |
+//! | [`when`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
+//! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
+//! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Error`] | `bocage-runtime` | workers, and what they are told |
+//! | [`noticeboard`] | feature `noticeboard` | at most 64 named values, read as snapshots |
+//! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
+//! | [`prelude`] | | the names that most programs want |
+//!
+//! Both features are on by default.
+//!
+//! # Invariants
+//!
+//! - This crate composes the crates below it and adds no mechanism, but for one static: the default runtime.
+//! - The default runtime starts on the first use, never before, and lives as long as the process.
+//! - `when` never blocks on a behavior, and no choice of cowns can deadlock.
+
+mod default;
+
+pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Requests};
+pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats};
+pub use default::{default_runtime, quiesce, when};
+
+#[cfg(feature = "matrix")]
+#[doc(no_inline)]
+pub use bocage_matrix as matrix;
+#[cfg(feature = "noticeboard")]
+#[doc(no_inline)]
+pub use bocage_noticeboard as noticeboard;
+
+/// The names that most programs want: `use bocage::prelude::*;`
+///
+/// ```
+/// use bocage::prelude::*;
+///
+/// let cown = Cown::new(vec![1, 2]);
+/// when(&cown, |mut numbers| numbers.push(3));
+/// quiesce(None)?;
+/// # Ok::<(), bocage::Error>(())
+/// ```
+pub mod prelude {
+    pub use crate::{Cown, Failure, Guard, Handle, Requests, Runtime, quiesce, when};
+}
+
+/// The crate's page, whose program is a doctest like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

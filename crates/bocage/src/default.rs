@@ -1,0 +1,89 @@
+//! The process's default runtime, and `when` and `quiesce` upon it.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bocage_core::{Handle, Requests};
+use bocage_runtime::{Error, Runtime, RuntimeRef};
+
+static DEFAULT: OnceLock<Runtime> = OnceLock::new();
+
+/// Schedules `body` to run when all cowns of `requests` are acquired, and returns at once.
+///
+/// In a behavior it schedules on the runtime that runs it, elsewhere on the [`default_runtime`]. Behaviors
+/// that share a cown run in the order in which they were scheduled (by one thread, or by causality). A body
+/// may schedule on cowns that it holds: that runs after it.
+///
+/// One allocation; O(n log n) for n cowns.
+///
+/// # Panics
+///
+/// - If `requests` names the same cown twice: two guards would give two exclusive references to one value.
+/// - If the default runtime can't be started, as the system refuses a thread.
+///
+/// ```
+/// use bocage::{Cown, when};
+///
+/// let count = Cown::new(0);
+/// let again = count.clone();
+/// let inner = when(&count, move |mut count| {
+///     *count += 1;
+///     when(&again, |mut count| {
+///         *count += 1;
+///         *count
+///     })
+/// });
+/// // A handle may be a result too: the outer `wait` gives the inner behavior's.
+/// assert_eq!(inner.wait()?.wait()?, 2);
+/// # Ok::<(), bocage::Failure>(())
+/// ```
+#[inline]
+pub fn when<Q, R, F>(requests: Q, body: F) -> Handle<R>
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    RuntimeRef::current().unwrap_or_else(|| default_runtime().reference()).when(requests, body)
+}
+
+/// Blocks until nothing is scheduled and unfinished on the [`default_runtime`], at most for `timeout`. What
+/// the behaviors did is then visible to the caller. The runtime goes on, and may be used again.
+///
+/// Returns at once if nothing was ever scheduled. Behaviors on other runtimes are not waited for.
+///
+/// # Errors
+///
+/// [`Error::Pending`] if the time is over; nothing is lost, and one may wait again. [`Error::OnWorker`] in a
+/// behavior, of whatever runtime: it would wait for itself, or keep a worker from its work.
+///
+/// ```
+/// use bocage::{Cown, quiesce, when};
+/// use std::time::Duration;
+///
+/// let cowns: Vec<Cown<u32>> = (0..100).map(Cown::new).collect();
+/// for cown in &cowns {
+///     when(cown, |mut number| *number *= 2);
+/// }
+/// quiesce(Some(Duration::from_secs(60)))?;
+/// # Ok::<(), bocage::Error>(())
+/// ```
+pub fn quiesce(timeout: Option<Duration>) -> Result<(), Error> {
+    if RuntimeRef::current().is_some() {
+        return Err(Error::OnWorker);
+    }
+    DEFAULT.get().map_or(Ok(()), |runtime| runtime.quiesce(timeout))
+}
+
+/// The runtime on which [`when`] schedules outside of behaviors. Starts it if it isn't running yet: one
+/// worker for each processor that the process may use.
+///
+/// It lives as long as the process. [`Runtime::wait`] on it would stop it for good, after which `when`
+/// panics; use [`quiesce`].
+///
+/// # Panics
+///
+/// If the system refuses a thread.
+pub fn default_runtime() -> &'static Runtime {
+    DEFAULT.get_or_init(|| Runtime::new().unwrap_or_else(|error| panic!("bocage's default runtime: {error}")))
+}
