@@ -45,7 +45,7 @@ class Program:
         with self.start(*arguments) as process:
             try:
                 output, self.errors = process.communicate(
-                    textwrap.dedent(text).lstrip("\n") if text is not None else "", timeout=100
+                    textwrap.dedent(text).lstrip("\n") if text is not None else "", timeout=60
                 )
             except BaseException:
                 process.kill()

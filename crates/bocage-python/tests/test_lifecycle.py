@@ -321,7 +321,7 @@ def test_control_c_cuts_the_end_of_a_program_short(program: Program) -> None:
 def test_a_fork_gets_an_error_and_no_hang(program: Program) -> None:
     out = program.main(
         """
-        import os, warnings
+        import os, signal, warnings
         warnings.simplefilter("ignore")
         cown = Cown(1)
         @when(cown)
@@ -329,6 +329,7 @@ def test_a_fork_gets_an_error_and_no_hang(program: Program) -> None:
         quiesce(30)
         child = os.fork()
         if child == 0:
+            signal.alarm(20)
             try:
                 @when(cown)
                 def _(cown): pass
