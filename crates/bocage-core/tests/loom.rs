@@ -95,40 +95,39 @@ fn two_behaviors_over_two_cowns_named_in_opposite_orders() {
     });
 }
 
-/// A model of three threads is bounded to fewer preemptions than those of two: its runs grow with the power
-/// of their number, and every seeded bug showed with two.
-fn three_threads(story: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(model.preemption_bound.map_or(2, |bound| bound.min(2)));
-    model.check(story);
-}
-
-/// Three friends, three cowns, each friend wants two of them, all round.
+/// Ann wants all three cowns; Bob wants two of them, and then another two, and names them the other way
+/// round.
 ///
-/// Failed first with the sort left out, so that each took its cowns in the order in which it named them:
-/// the classic cycle of philosophers.
+/// Failed first with the sort left out, so that each took its cowns in the order in which it named them: Ann
+/// waited in front of Bob's cown and he in front of hers, for ever.
 #[test]
 fn three_behaviors_over_three_cowns() {
-    three_threads(|| {
+    loom::model(|| {
         let leak = Arc::new(());
         let (a, b, c) = (Log::cown(&leak), Log::cown(&leak), Log::cown(&leak));
         let ann = {
-            let (a, b, leak) = (a.clone(), b.clone(), leak.clone());
-            thread::spawn(move || mark_two(&a, &b, 1, &leak))
+            let (a, b, c) = (a.clone(), b.clone(), c.clone());
+            thread::spawn(move || {
+                drop(when_on(Here, (&a, &b, &c), |(mut a, mut b, mut c)| {
+                    a.mark(1);
+                    b.mark(1);
+                    c.mark(1);
+                }));
+            })
         };
-        let bob = {
-            let (b, c, leak) = (b.clone(), c.clone(), leak.clone());
-            thread::spawn(move || mark_two(&b, &c, 2, &leak))
-        };
-        mark_two(&c, &a, 3, &leak);
+        mark_two(&c, &b, 2, &leak);
+        mark_two(&b, &a, 3, &leak);
         ann.join().unwrap();
-        bob.join().unwrap();
-        for (cown, mut who) in [(&a, vec![1, 3]), (&b, vec![1, 2]), (&c, vec![2, 3])] {
-            let mut seen = marks(cown);
-            seen.sort_unstable();
-            who.sort_unstable();
-            assert_eq!(seen, who, "each behavior ran once, on its own cowns");
-        }
+        let (on_a, on_b, on_c) = (marks(&a), marks(&b), marks(&c));
+        let sorted = |marks: &[u8]| {
+            let mut marks = marks.to_vec();
+            marks.sort_unstable();
+            marks
+        };
+        assert_eq!((sorted(&on_a), sorted(&on_b), sorted(&on_c)), (vec![1, 3], vec![1, 2, 3], vec![1, 2]));
+        let only = |without: u8| on_b.iter().copied().filter(|m| *m != without).collect::<Vec<_>>();
+        assert_eq!(only(1), [2, 3], "Bob's ran in the order in which he scheduled them");
+        assert_eq!((on_a, on_c), (only(2), only(3)), "all cowns saw the three in the same order");
     });
 }
 
