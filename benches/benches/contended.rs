@@ -1,0 +1,7 @@
+//! Tiny behaviors, all on one cown.
+
+mod suite;
+
+fn main() {
+    suite::measure::<bocage_benches::Contended>();
+}
