@@ -126,6 +126,10 @@ pub(crate) fn end_parked(py: Attached) {
             let _ = interpreter.end();
         }
     });
+    #[cfg(not(Py_3_13))]
+    if let Err(error) = crate::py::parsers::make_immortal(py) {
+        error.report(py, None);
+    }
 }
 
 /// The error for a runtime that could not start.

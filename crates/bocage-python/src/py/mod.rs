@@ -31,6 +31,8 @@ pub(crate) mod interpreter;
 pub(crate) mod method;
 pub(crate) mod module;
 pub(crate) mod object;
+#[cfg(not(Py_3_13))]
+pub(crate) mod parsers;
 pub(crate) mod slot;
 pub(crate) mod text;
 pub(crate) mod version;

@@ -166,6 +166,12 @@ impl Obj {
         }
     }
 
+    /// Whether this is a type.
+    pub(crate) fn is_type(&self) -> bool {
+        // SAFETY: the object is alive.
+        unsafe { ffi::PyType_Check(self.as_ptr()) != 0 }
+    }
+
     /// `callable(self)`.
     pub(crate) fn is_callable(&self) -> bool {
         // SAFETY: the object is alive.
