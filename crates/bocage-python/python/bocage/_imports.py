@@ -4,6 +4,7 @@ While module code runs in a worker, a cown that it makes is not the program's
 own: the program made its own when it ran the same code.
 """
 
+import copyreg
 import functools
 import gc
 import importlib
@@ -69,7 +70,10 @@ class _ImportWatch:
                 continue
             spec = find(name, path, target)
             if spec is not None:
-                _count_while_it_runs(spec.loader)
+                if name == "_pydatetime":
+                    _then(spec.loader, _pass_for_datetime)
+                else:
+                    _count_while_it_runs(spec.loader)
                 return spec
         return None
 
@@ -86,6 +90,30 @@ def _count_while_it_runs(loader: Any) -> None:
             execute(module)
 
     vars(loader)["exec_module"] = exec_module
+
+
+def _then(loader: Any, afterwards: Callable[[ModuleType], None]) -> None:
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        del loader.exec_module
+        execute(module)
+        afterwards(module)
+
+    vars(loader)["exec_module"] = exec_module
+
+
+def _pass_for_datetime(module: ModuleType) -> None:
+    """Make what is pickled here load elsewhere.
+
+    On 3.12 a worker's ``datetime`` is the Python version, as the C version
+    refuses sub-interpreters. Its pickles name the wrong module, and those of
+    a time zone hold attributes that the C version does not have.
+    """
+    for thing in vars(module).values():
+        if isinstance(thing, type) and thing.__module__ == module.__name__:
+            thing.__module__ = "datetime"
+    copyreg.pickle(module.timezone, lambda zone: (type(zone), zone.__getinitargs__()))
 
 
 def warn_private_cown() -> None:
