@@ -55,8 +55,17 @@ pub(crate) fn hooks(builder: Builder, program: Arc<Program>) -> Builder {
     builder
         .on_start(move |_| arrive(&program).map_err(Into::into))
         .on_stop(|_| leave())
-        .before_park(|_| HERE.with_borrow(|here| here.iter().for_each(|(attachment, _)| attachment.pause())))
+        .before_park(|_| HERE.with_borrow(|here| here.iter().for_each(|(attachment, _)| pause(attachment))))
         .after_park(|_| HERE.with_borrow(|here| here.iter().for_each(|(attachment, _)| attachment.resume())))
+}
+
+/// Releases the GIL of a worker that has nothing to do.
+fn pause(attachment: &Attachment) {
+    let py = attachment.py();
+    if let Ok(state) = State::current(py) {
+        state.lender.take_back(py);
+    }
+    attachment.pause();
 }
 
 /// Attaches the calling thread to an interpreter that is ready to run behaviors of `program`.

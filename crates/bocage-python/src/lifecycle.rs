@@ -196,6 +196,7 @@ fn settle(state: &State, signature: &Signature<3>, args: &Args<'_>, stop: bool) 
         }
     }
     unraised::drain(state);
+    state.lender.take_back(py);
     // A pending call may have been lost, and signals came in meanwhile.
     py.check_signals()?;
     let stats = || Obj::list(py, worker_stats.iter().map(|s| stats_dict(py, s)).collect::<Result<Vec<_>>>()?);
@@ -252,6 +253,7 @@ fn until_quiet(py: Attached, run: &Run, deadline: Option<Instant>, stop: bool) -
             Ok(()) => return Ok(()),
             Err(RuntimeError::Pending(pending)) => {
                 py.check_signals()?;
+                State::current(py)?.lender.take_back(py);
                 if left.is_some_and(|left| left <= nap) {
                     return Err(Error::timeout_error(format!(
                         "{} behavior{} not done yet{}; nothing is lost: they go on, and wait() can be called again",

@@ -67,6 +67,7 @@ impl Call {
         drop(note);
         state.in_behavior.set(false);
         drop(state.board_snapshot.take());
+        state.lender.take_back(py);
         match lost.map_or(outcome, Err) {
             Ok(value) => (value, false),
             Err(error) => {

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3_ffi as ffi;
@@ -24,6 +25,7 @@ use crate::cown::{self, Cown};
 use crate::matrix;
 use crate::py::{Attached, ClassOf, Error, Obj, Ref, Result, module};
 use crate::value::Value;
+use crate::value::lent::Lender;
 use crate::value::pickle::{self, Pickling, Sink};
 use crate::{resolve, schedule, when};
 
@@ -110,6 +112,8 @@ pub(crate) struct State {
     pub(crate) board_snapshot: RefCell<Option<Snapshot<Value>>>,
     /// Functions of `bocage._worker` and `bocage._definitions`, by name.
     helpers: RefCell<HashMap<&'static CStr, Obj>>,
+    /// Large `bytes` that others read.
+    pub(crate) lender: Arc<Lender>,
     /// Identity of the interpreter, for telling states apart. Never dereferenced.
     interpreter: *mut ffi::PyInterpreterState,
 }
@@ -136,6 +140,7 @@ impl State {
             in_behavior: Cell::new(false),
             board_snapshot: RefCell::new(None),
             helpers: RefCell::default(),
+            lender: Lender::new(py),
             interpreter: py.interpreter(),
         })
     }
@@ -165,6 +170,7 @@ impl State {
         self.known.clear();
         self.runtime.set(None);
         drop(self.board_snapshot.take());
+        self.lender.recall(self.py());
     }
 
     /// Proof of being attached: a state is reached only through its interpreter.

@@ -97,6 +97,15 @@ impl Attached {
     }
 }
 
+/// The interpreter that the calling thread is attached to, if any.
+pub(crate) fn attached_interpreter() -> Option<*mut ffi::PyInterpreterState> {
+    // SAFETY: reads this thread's own variable; the thread state in it is current, so alive.
+    unsafe {
+        let state = version::current_thread_state();
+        (!state.is_null()).then(|| ffi::PyThreadState_GetInterpreter(state))
+    }
+}
+
 /// Asks the main thread to call `function` as soon as it runs Python code again. From any thread, attached or
 /// not. Lost if too many calls are pending already, so it only hurries what is done elsewhere, too.
 pub(crate) fn call_soon(function: extern "C" fn(*mut std::ffi::c_void) -> std::ffi::c_int) {

@@ -140,3 +140,14 @@ pub(crate) fn recursion_limit(_py: Attached) -> usize {
 /// On 3.12 an interpreter's first thread state can't be deleted before its end: the place in the interpreter
 /// that it lived in would be taken for initialised by the next one, a fatal error.
 pub(crate) const FIRST_THREAD_STATE_STAYS: bool = !cfg!(Py_3_13);
+
+unsafe extern "C" {
+    #[cfg_attr(not(Py_3_13), link_name = "_PyThreadState_UncheckedGet")]
+    fn PyThreadState_GetUnchecked() -> *mut ffi::PyThreadState;
+}
+
+/// The calling thread's current thread state; null if it is attached to nothing. Private before 3.13.
+pub(crate) fn current_thread_state() -> *mut ffi::PyThreadState {
+    // SAFETY: takes nothing and reads this thread's own variable.
+    unsafe { PyThreadState_GetUnchecked() }
+}

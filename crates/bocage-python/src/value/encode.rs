@@ -62,7 +62,10 @@ fn scalar(state: &State, object: &Obj) -> Result<Option<Value>> {
             }
             (width, text) => Value::Text(width, text.into()),
         },
-        Exact::Bytes => Value::Bytes(still.bytes(object).into()),
+        Exact::Bytes => match state.lender.lend(object) {
+            Some(lent) => Value::Lent(lent),
+            None => Value::Bytes(still.bytes(object).into()),
+        },
         Exact::Other => {
             if let Some(cown) = state.cown.get(&object) {
                 Value::Cown(cown.handle().clone())

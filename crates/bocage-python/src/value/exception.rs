@@ -10,7 +10,8 @@
 //! | *parts* | type, `args` and those attributes that can cross, with no call of its `__init__` | the type can't be imported; an argument can't cross |
 //! | *stand-in* | the nearest builtin type, the message, the notes | never |
 //!
-//! What got lost is said in a note. The traceback can't cross, so its text becomes a note of the link,
+//! Notes also cross by themselves, since a type's own `__reduce__` may leave them out (what attributes it leaves
+//! out is its own business). What got lost is said in a note. The traceback can't cross, so its text becomes a note of the link,
 //! which `traceback.print_exception` shows with the files and lines of the worker.
 
 use crate::py::{Attached, Error, Kind, Obj, Result};
@@ -129,7 +130,13 @@ impl Link {
                 Err(error) => reason = Some(shown(py, error)),
             }
         }
-        let object = rebuilt.unwrap_or_else(|| self.stand_in.object(state, reason));
+        let object = match rebuilt {
+            Some(object) => {
+                self.stand_in.give_notes_back(state, &object);
+                object
+            }
+            None => self.stand_in.object(state, reason),
+        };
         for note in &self.notes {
             add_note(state, &object, note);
         }
@@ -230,6 +237,16 @@ impl StandIn {
 
     fn is_of_own_type(&self) -> bool {
         self.original != self.builtin
+    }
+
+    /// Adds the notes to the exception rebuilt, if its own `__reduce__` left them out.
+    fn give_notes_back(&self, state: &State, exception: &Obj) {
+        if self.notes.is_empty() || matches!(exception.getattr_opt(&state.names.notes), Ok(Some(_))) {
+            return;
+        }
+        for note in &self.notes {
+            add_note(state, exception, note);
+        }
     }
 
     /// The stand-in itself.

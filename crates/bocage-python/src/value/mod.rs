@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `None`, `bool`, `...`, `int` of 64 bits, `float`, `str` of at most 22 ASCII characters | in line, nothing is allocated |
 //! | longer `str`; `bytes` | one shared buffer of the stored characters |
+//! | `bytes` of 16 KiB and more | a reference to the object, which stays where it is (see [`lent`]) |
 //! | a cown | its handle |
 //! | a matrix | the matrix itself, moved |
 //! | list, tuple, dict, set, frozenset, slice, range, bytearray, complex, big int, of exact types and with such content | a [`graph::Graph`]: one flat buffer and a table of handles |
@@ -30,6 +31,7 @@ pub(crate) mod encode;
 pub(crate) mod exception;
 pub(crate) mod graph;
 pub(crate) mod handles;
+pub(crate) mod lent;
 pub(crate) mod pickle;
 pub(crate) mod wire;
 
@@ -73,6 +75,8 @@ pub(crate) enum Value {
     Text(Width, Content),
     /// A `bytes`.
     Bytes(Content),
+    /// A large `bytes`, left where it is.
+    Lent(Arc<lent::Lent>),
     /// A cown.
     Cown(CownHandle),
     /// A matrix.
@@ -131,6 +135,7 @@ impl Value {
             Value::Short(length, text) => exact::new_str(py, Width::Ascii, &text[..usize::from(*length)]),
             Value::Text(width, text) => exact::new_str(py, *width, text),
             Value::Bytes(bytes) => Obj::bytes(py, bytes),
+            Value::Lent(bytes) => bytes.to_object(py),
             Value::Cown(handle) => crate::cown::new_object(state, handle.clone()),
             Value::Matrix(matrix) => matrix::new_object(state, handles::copy(matrix)?),
             Value::Graph(graph) => graph.to_object(state),
