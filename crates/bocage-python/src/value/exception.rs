@@ -10,9 +10,9 @@
 //! | *parts* | type, `args` and those attributes that can cross, with no call of its `__init__` | the type can't be imported; an argument can't cross |
 //! | *stand-in* | the nearest builtin type, the message, the notes | never |
 //!
-//! Notes also cross by themselves, since a type's own `__reduce__` may leave them out (what attributes it leaves
-//! out is its own business). What got lost is said in a note. The traceback can't cross, so its text becomes a note of the link,
-//! which `traceback.print_exception` shows with the files and lines of the worker.
+//! Notes also cross by themselves, since a type's own `__reduce__` may leave them out (which attributes it
+//! leaves out is its own business). What got lost is said in a note. The traceback can't cross, so its text
+//! becomes a note of the link, which `traceback.print_exception` shows with the files and lines of the worker.
 
 use crate::py::{Attached, Error, Kind, Obj, Result};
 use crate::state::State;
