@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::flags;
 use crate::process;
 use crate::steps::Steps;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 
 pub fn run(workspace: &Workspace, flags: &flags::Docs) -> Result<()> {
     let mut steps = Steps::new("docs");
@@ -14,7 +14,7 @@ pub fn run(workspace: &Workspace, flags: &flags::Docs) -> Result<()> {
         let mut doc = workspace.cargo();
         // The extension's own page is its Python documentation.
         doc.args(["doc", "--locked", "--no-deps", "--workspace", "--exclude", "bocage-python"]);
-        doc.args(["--exclude", "xtask", "--exclude", "bocage-benches"]);
+        doc.args(["--exclude", "xtask", "--exclude", "bocage-benches"]).args(FEATURES);
         process::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
         println!("{}", workspace.target().join("doc").join("bocage").join("index.html").display());
         Ok(())

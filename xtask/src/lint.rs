@@ -7,7 +7,7 @@ use crate::python;
 use crate::steps::Steps;
 use crate::typing;
 use crate::venv::Venv;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 
 pub fn run(workspace: &Workspace, flags: &flags::Lint) -> Result<()> {
     let mut steps = Steps::new("lint");
@@ -16,7 +16,8 @@ pub fn run(workspace: &Workspace, flags: &flags::Lint) -> Result<()> {
         Some(python) => {
             steps.run("clippy", || {
                 let mut clippy = workspace.cargo();
-                clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+                clippy.args(["clippy", "--locked", "--workspace", "--all-targets"]);
+                clippy.args(FEATURES).args(["--", "--deny", "warnings"]);
                 process::run(clippy.env("PYO3_PYTHON", &python.executable))
             });
             steps.run("types", || typing::check(workspace, &Venv::ready(workspace, &python, "types", &["mypy"])?));
@@ -24,7 +25,7 @@ pub fn run(workspace: &Workspace, flags: &flags::Lint) -> Result<()> {
         None => {
             steps.run("clippy, but for the extension", || {
                 let members = ["clippy", "--locked", "--workspace", "--exclude", "bocage-python", "--all-targets"];
-                process::run(workspace.cargo().args(members).args(["--", "--deny", "warnings"]))
+                process::run(workspace.cargo().args(members).args(FEATURES).args(["--", "--deny", "warnings"]))
             });
         }
     }

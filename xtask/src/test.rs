@@ -10,7 +10,7 @@ use crate::steps::Steps;
 use crate::typing;
 use crate::venv::Venv;
 use crate::wheel;
-use crate::workspace::Workspace;
+use crate::workspace::{FEATURES, Workspace};
 
 pub fn run(workspace: &Workspace, flags: &flags::Test) -> Result<()> {
     let mut steps = Steps::new("test");
@@ -30,7 +30,9 @@ pub fn run(workspace: &Workspace, flags: &flags::Test) -> Result<()> {
 fn rust(workspace: &Workspace, steps: &mut Steps) {
     steps.run("rust: crates", || {
         // The extension module links only inside an interpreter; its tests are the Python ones.
-        process::run(workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", "bocage-python"]))
+        process::run(
+            workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", "bocage-python"]).args(FEATURES),
+        )
     });
     for example in workspace.targets("bocage", "example") {
         steps.run(format!("rust: example {example}"), || {

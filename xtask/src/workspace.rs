@@ -8,6 +8,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::process;
 
+/// What is off by default and to be tested, linted and documented all the same.
+pub const FEATURES: [&str; 2] = ["--features", "bocage-runtime/rayon"];
+
 /// The repository, as cargo sees it.
 pub struct Workspace {
     root: PathBuf,

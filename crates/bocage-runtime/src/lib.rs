@@ -27,6 +27,7 @@
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
+//! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
 //! - `sync.rs`, atomics, locks and threads, real or loom's.
 //!
 //! # Invariants
@@ -46,6 +47,8 @@ mod builder;
 mod error;
 #[cfg(not(loom))]
 mod queue;
+#[cfg(all(not(loom), feature = "rayon"))]
+pub mod rayon;
 #[cfg(not(loom))]
 mod runtime;
 #[cfg(not(loom))]

@@ -1,0 +1,51 @@
+//! Behaviors on a rayon pool.
+#![cfg(feature = "rayon")]
+
+use std::sync::Arc;
+
+use bocage_core::{Cown, when_on};
+use bocage_runtime::rayon::OwnPool;
+use rayon_core::ThreadPoolBuilder;
+
+/// Sums by halves, so that the thread waits inside the behavior again and again.
+fn sum(numbers: &[u64]) -> u64 {
+    if numbers.len() < 32 {
+        return numbers.iter().sum();
+    }
+    let (left, right) = numbers.split_at(numbers.len() / 2);
+    let (left, right) = rayon_core::join(|| sum(left), || sum(right));
+    left + right
+}
+
+#[test]
+fn join_inside_behaviors_that_share_cowns_neither_deadlocks_nor_reorders() {
+    for threads in 1..=4 {
+        let pool = OwnPool::new(Arc::new(ThreadPoolBuilder::new().num_threads(threads).build().unwrap()));
+        let cowns: Vec<_> = (0..4).map(|_| Cown::new((0..1000_u64).collect::<Vec<_>>())).collect();
+        let log = Cown::new(Vec::new());
+        let handles: Vec<_> = (0..200_usize)
+            .map(|i| {
+                when_on(pool.clone(), (&cowns[i % 4], &log), move |(mut numbers, mut log)| {
+                    numbers[0] += 1;
+                    log.push(i);
+                    sum(&numbers)
+                })
+            })
+            .collect();
+        for (i, handle) in handles.into_iter().enumerate() {
+            assert_eq!(handle.wait().unwrap(), 499_500 + (i / 4) as u64 + 1);
+        }
+        let order = when_on(pool, &log, |log| log.clone()).wait().unwrap();
+        assert!(order.iter().copied().eq(0..200), "in the order of scheduling");
+    }
+}
+
+#[test]
+fn a_panic_reaches_the_handle_and_the_pool_goes_on() {
+    let pool = OwnPool::new(Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap()));
+    let cown = Cown::new(1);
+    let failed = when_on(pool.clone(), &cown, |_| -> i32 { panic!("on purpose") });
+    let later = when_on(pool, &cown, |cown| (*cown, cown.is_poisoned()));
+    assert!(failed.wait().is_err());
+    assert_eq!(later.wait().unwrap(), (1, true));
+}
