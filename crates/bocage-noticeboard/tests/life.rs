@@ -138,7 +138,7 @@ fn waiting_for_the_writer_on_its_own_thread_is_refused() {
     let sent = board.update("a", move |_| {
         send.send(inner.seed("b", Arc::new(1)))?;
         send.send(inner.flush(None).map(|_| ()))?;
-        inner.write("c", Arc::new(3))?; // sending is fine
+        send.send(inner.write("c", Arc::new(3)))?; // sending is fine
         set(1)
     });
     sent.unwrap();
@@ -146,6 +146,8 @@ fn waiting_for_the_writer_on_its_own_thread_is_refused() {
         let outcome = outcomes.recv_timeout(LIMIT).unwrap();
         assert!(matches!(outcome, Err(Error::OnWriterThread)));
     }
+    // Only now is it sure to be in line before the flush.
+    assert!(outcomes.recv_timeout(LIMIT).unwrap().is_ok());
     let seen = board.flush(Some(LIMIT)).unwrap();
     assert!(seen.contains("c") && !seen.contains("b"));
 }
