@@ -1,0 +1,103 @@
+//! How often a behavior allocates, and how much it takes while it waits. One test: the allocator counts for
+//! the whole process.
+#![cfg(not(loom))]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::mem;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bocage_core::{Cown, Executor, Ready, try_acquire, when_on};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: the system's allocator does it all.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: passed on from the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: passed on from the caller.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations `f` makes, and of how many bytes.
+fn allocated<T>(f: impl FnOnce() -> T) -> (usize, usize, T) {
+    let before = (ALLOCATIONS.load(Ordering::Relaxed), BYTES.load(Ordering::Relaxed));
+    let value = f();
+    (ALLOCATIONS.load(Ordering::Relaxed) - before.0, BYTES.load(Ordering::Relaxed) - before.1, value)
+}
+
+/// As large as a runtime's: a pointer. Runs nothing until it is told to.
+#[derive(Clone, Copy)]
+struct Shelf(&'static Mutex<Vec<Ready>>);
+
+impl Executor for Shelf {
+    fn ready(&self, ready: Ready) {
+        self.0.lock().unwrap().push(ready);
+    }
+}
+
+impl Shelf {
+    fn run(self) {
+        loop {
+            let Some(ready) = self.0.lock().unwrap().pop() else { return };
+            ready.run();
+        }
+    }
+}
+
+/// What a pending behavior of one cown may take beside its closure.
+const PENDING: usize = 104;
+
+#[test]
+fn a_behavior_is_one_small_allocation_from_its_schedule_to_its_end() {
+    let shelf = Shelf(Box::leak(Box::new(Mutex::new(Vec::with_capacity(64)))));
+    let cowns: Vec<Cown<u64>> = (0..8).map(Cown::new).collect();
+    let capture = [1_u64; 3];
+
+    let (count, bytes, waiting) = allocated(|| {
+        let held = try_acquire(shelf, &cowns[0]);
+        let waiting = when_on(shelf, &cowns[0], move |mut n| *n += capture[0]);
+        drop(held);
+        waiting
+    });
+    assert_eq!(count, 2, "one for the token that holds the cown, one for the behavior");
+    let token = allocated(|| try_acquire(shelf, &cowns[1])).1;
+    let beside = bytes - token - mem::size_of_val(&capture);
+    assert!(beside <= PENDING, "a pending behavior takes {beside} bytes beside its closure");
+
+    let (count, _, last) = allocated(|| {
+        shelf.run();
+        drop(waiting);
+        let two = when_on(shelf, (&cowns[1], &cowns[2]), |(a, b)| *a + *b);
+        let same = two.cown();
+        let reads = when_on(shelf, (&same, &cowns[3]), |(sum, d)| *sum + *d);
+        shelf.run();
+        drop((two, same));
+        reads
+    });
+    assert_eq!(count, 2, "running, releasing, handing over and results allocate nothing");
+    assert_eq!(last.wait().unwrap(), 6);
+
+    let (count, bytes, _) = allocated(|| Cown::new(0_u64));
+    assert_eq!(count, 1);
+    assert!(bytes <= 40, "a cown takes {bytes} bytes around 8 of its own");
+
+    // A group's keys are one more, whatever its size.
+    let (count, ..) = allocated(|| when_on(shelf, &cowns[..], |all| all.len()));
+    assert_eq!(count, 2);
+    let (count, ..) = allocated(|| shelf.run());
+    assert_eq!(count, 1, "and so are its guards");
+}
