@@ -24,8 +24,11 @@ pub(crate) const WRITE: Method =
     function(c"notice_write", notice_write, c"notice_write(key, value)\n--\n\nPut a value on the noticeboard, for every behavior to read.\n\nFire and forget: it is applied in order by one thread. key is a str of at most 63 UTF-8 bytes without NUL; the board\nholds 64 keys, and one more is not installed: a warning is logged. The value is converted now, so a bad one raises\nhere. Raises RuntimeError before the runtime is started.");
 
 /// `notice_delete`
-pub(crate) const DELETE: Method =
-    function(c"notice_delete", notice_delete, c"notice_delete(key)\n--\n\nTake a key off the noticeboard. Fire and forget, like notice_write.");
+pub(crate) const DELETE: Method = function(
+    c"notice_delete",
+    notice_delete,
+    c"notice_delete(key)\n--\n\nTake a key off the noticeboard. Fire and forget, like notice_write.",
+);
 
 /// `notice_read`
 pub(crate) const READ: Method =
@@ -52,7 +55,9 @@ fn key_of<'a>(key: &'a Ref<'_>) -> Result<&'a str> {
 
 fn running(what: &str) -> Result<Arc<lifecycle::Run>> {
     lifecycle::current()?.ok_or_else(|| {
-        Error::runtime_error(format!("{what} the noticeboard: the runtime is not started; call start() or schedule a behavior first"))
+        Error::runtime_error(format!(
+            "{what} the noticeboard: the runtime is not started; call start() or schedule a behavior first"
+        ))
     })
 }
 

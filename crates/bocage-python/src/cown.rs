@@ -9,7 +9,7 @@ use crate::py::method::{Method, Property, class_method, getter, method, property
 use crate::py::slot::{self, Comparison, Slot};
 use crate::py::{Args, Error, Obj, Payload, Ref, Result, Signature, This};
 use crate::state::State;
-use crate::value;
+use crate::{fork, value};
 
 /// What an instance of `Cown` holds.
 pub(crate) struct Cown {
@@ -79,6 +79,7 @@ static NEW: Signature<1> = Signature::new("Cown", ["value"], 1);
 fn new(args: Args<'_>) -> Result<Cown> {
     let [value] = NEW.bind(&args)?;
     let value = value.expect("required");
+    fork::check()?;
     let state = State::current(args.py())?;
     if state.known.importing.get() > 0 {
         state.worker(c"warn_private_cown")?.call0()?;
@@ -156,7 +157,9 @@ fn take_hold(state: &State, handle: &CownHandle) -> Result<()> {
 fn give_up(state: &State, handle: &CownHandle) -> Result<()> {
     let cell = handle.cell();
     let token = cell.take_token(state.py())?.ok_or_else(|| {
-        Error::runtime_error("the cown was not acquired by acquire() or `with`: a behavior's cowns are released when it ends")
+        Error::runtime_error(
+            "the cown was not acquired by acquire() or `with`: a behavior's cowns are released when it ends",
+        )
     })?;
     let outcome = cell.release(state, || "the new value of the cown".to_owned());
     // Dropped after the cell is portable: others may own it from here on.

@@ -122,19 +122,35 @@ fn leave() {
     }
 }
 
+/// Forgets the parked interpreters, in a forked child, which has lost them. Waits for nothing, and gives false if
+/// the list was in use.
+#[cfg(unix)]
+pub(crate) fn forget_parked() -> bool {
+    let mut parked = match PARKED.try_lock() {
+        Ok(parked) => parked,
+        Err(std::sync::TryLockError::Poisoned(parked)) => parked.into_inner(),
+        Err(std::sync::TryLockError::WouldBlock) => return false,
+    };
+    std::mem::forget(std::mem::take(&mut *parked));
+    true
+}
+
 /// Ends all parked interpreters, at exit. The calling thread is attached to the main interpreter and the
 /// runtime has stopped.
 pub(crate) fn end_parked(py: Attached) {
     let parked = std::mem::take(&mut *PARKED.lock().unwrap_or_else(PoisonError::into_inner));
-    if parked.is_empty() {
-        return;
-    }
     py.detached(|| {
         for interpreter in parked {
             // A failure means that there is no memory for a thread state; the process is about to end.
             let _ = interpreter.end();
         }
     });
+    after_the_last(py);
+}
+
+/// What is left to do for the main interpreter's end, when no other interpreter will run again.
+pub(crate) fn after_the_last(py: Attached) {
+    let _ = py;
     #[cfg(not(Py_3_13))]
     if let Err(error) = crate::py::parsers::make_immortal(py) {
         error.report(py, None);

@@ -19,7 +19,7 @@
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
 //! [`state`], [`value`] (how objects cross); [`cell`] and [`cown`]; a behavior's way: [`when`], [`schedule`] and
-//! [`function`] (what travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`pending`],
+//! [`function`] (what travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`],
 //! [`unraised`]; [`board`], [`matrix`].
 //!
 //! Invariants: no `static` holds a Python object; an object is touched only by a thread attached to
@@ -28,6 +28,7 @@
 mod board;
 mod cell;
 mod cown;
+mod fork;
 mod function;
 mod host;
 mod lifecycle;
@@ -113,7 +114,7 @@ unsafe extern "C" fn exec(module: *mut ffi::PyObject) -> c_int {
         module.add(c"__version__", &version)?;
         module.add(c"WORKER_COUNT", &module.py().uint(lifecycle::worker_count() as u64)?)?;
         if module.py().is_main_interpreter() {
-            lifecycle::notice_forks();
+            fork::notice();
             let finish = module.attr(c"_at_exit")?;
             module.py().import(c"atexit")?.attr(c"register")?.call1(&finish)?;
         }

@@ -15,14 +15,12 @@ use crate::py::method::{Method, function};
 use crate::py::{Args, Attached, Error, Kind, Obj, Ref, Result, Signature};
 use crate::state::State;
 use crate::value::Value;
-use crate::{board, function as functions, unraised};
+use crate::{board, fork, function as functions, unraised};
 
 /// One run: a runtime, and what goes with it.
 pub(crate) struct Run {
     pub(crate) runtime: Runtime,
     pub(crate) board: Board<Value>,
-    /// `getpid()` of the process that started it: a forked child has none of its threads.
-    process: u32,
 }
 
 static RUN: Mutex<Option<Arc<Run>>> = Mutex::new(None);
@@ -41,23 +39,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether no run goes on and none is being started. Waits for nothing.
+#[cfg(unix)]
+pub(crate) fn is_idle() -> bool {
+    use std::sync::{TryLockError, TryLockResult};
+    let free = |held: TryLockResult<MutexGuard<'_, ()>>| !matches!(held, Err(TryLockError::WouldBlock));
+    let none = |run: TryLockResult<MutexGuard<'_, Option<Arc<Run>>>>| match run {
+        Ok(run) => run.is_none(),
+        Err(TryLockError::Poisoned(run)) => run.into_inner().is_none(),
+        Err(TryLockError::WouldBlock) => false,
+    };
+    free(STARTING.try_lock()) && none(RUN.try_lock())
+}
+
 /// The run that goes on now.
 pub(crate) fn current() -> Result<Option<Arc<Run>>> {
-    let run = lock(&RUN).clone();
-    match &run {
-        Some(run) if run.process != std::process::id() => Err(Error::runtime_error(
-            "this process was forked from one with a running bocage runtime, whose workers it does not have: \
-             use a fresh process (multiprocessing's \"spawn\"), or fork before the first @when",
-        )),
-        _ => Ok(run),
-    }
+    fork::check()?;
+    Ok(lock(&RUN).clone())
 }
 
 /// Counts a behavior that is about to be scheduled, and starts a runtime if there is none.
 pub(crate) fn admit(state: &State) -> Result<Admission> {
     loop {
         if let Some(runtime) = state.runtime.get()
-            && !FORKED.load(std::sync::atomic::Ordering::Relaxed)
+            && !fork::is_orphan()
             && let Ok(admission) = runtime.admit()
         {
             return Ok(admission);
@@ -89,10 +94,11 @@ pub(crate) fn ensure(state: &State, workers: Option<usize>) -> Result<Arc<Run>> 
         let _starting = lock(&STARTING);
         let mut run = lock(&RUN).clone();
         if run.is_none() {
-            let builder = host::hooks(Builder::new().workers(count).name_prefix("bocage").stack_size(WORKER_STACK), program);
+            let builder =
+                host::hooks(Builder::new().workers(count).name_prefix("bocage").stack_size(WORKER_STACK), program);
             let runtime = builder.build()?;
             let board = board::start().map_err(|error| RuntimeError::Start { worker: 0, source: error.into() })?;
-            run = Some(Arc::new(Run { runtime, board, process: std::process::id() }));
+            run = Some(Arc::new(Run { runtime, board }));
             lock(&RUN).clone_from(&run);
         }
         Ok(run.expect("just made"))
@@ -164,7 +170,8 @@ fn start(state: &State, args: Args<'_>) -> Result<()> {
 }
 
 static WAIT_PARAMETERS: Signature<3> = Signature::new("wait", ["timeout", "stats", "noticeboard"], 0).keyword_only(1);
-static QUIESCE_PARAMETERS: Signature<3> = Signature::new("quiesce", ["timeout", "stats", "noticeboard"], 0).keyword_only(1);
+static QUIESCE_PARAMETERS: Signature<3> =
+    Signature::new("quiesce", ["timeout", "stats", "noticeboard"], 0).keyword_only(1);
 
 fn wait(state: &State, args: Args<'_>) -> Result<Obj> {
     settle(state, &WAIT_PARAMETERS, &args, true)
@@ -205,7 +212,9 @@ fn settle(state: &State, signature: &Signature<3>, args: &Args<'_>, stop: bool) 
         (false, false) => Ok(py.none()),
         (true, false) => stats(),
         (false, true) => board(),
-        (true, true) => py.import(c"bocage._results")?.attr(c"WaitResult")?.call(&[(&stats()?).into(), (&board()?).into()]),
+        (true, true) => {
+            py.import(c"bocage._results")?.attr(c"WaitResult")?.call(&[(&stats()?).into(), (&board()?).into()])
+        }
     }
 }
 
@@ -229,7 +238,10 @@ fn stats_dict(py: Attached, stats: &bocage_runtime::WorkerStats) -> Result<Obj> 
 fn deadline(timeout: Option<Ref<'_>>) -> Result<Option<Instant>> {
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else { return Ok(None) };
     if timeout.is_bool() || !(timeout.is_int() || timeout.is_float()) {
-        return Err(Error::type_error(format!("timeout must be a number of seconds or None, not {}", timeout.type_name())));
+        return Err(Error::type_error(format!(
+            "timeout must be a number of seconds or None, not {}",
+            timeout.type_name()
+        )));
     }
     let seconds = match timeout.to_f64() {
         Err(error) if error.matches(timeout.py(), Kind::OverflowError) => f64::INFINITY,
@@ -246,9 +258,7 @@ fn until_quiet(py: Attached, run: &Run, deadline: Option<Instant>, stop: bool) -
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let nap = left.map_or(TICK, |left| left.min(TICK));
-        let outcome = py.detached(|| {
-            if stop { run.runtime.wait(Some(nap)) } else { run.runtime.quiesce(Some(nap)) }
-        });
+        let outcome = py.detached(|| if stop { run.runtime.wait(Some(nap)) } else { run.runtime.quiesce(Some(nap)) });
         match outcome {
             Ok(()) => return Ok(()),
             Err(RuntimeError::Pending(pending)) => {
@@ -297,7 +307,11 @@ fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
     if !py.is_main_interpreter() {
         return Ok(());
     }
-    if let Ok(Some(run)) = current() {
+    if fork::is_orphan() {
+        host::after_the_last(py);
+        return Ok(());
+    }
+    if let Some(run) = current()? {
         if let Err(error) = until_quiet(py, &run, None, true) {
             // Ctrl-C: what still runs can't be stopped, and CPython can't end under it.
             Error::Raised(error.into_object(py)).print(py);
@@ -317,23 +331,4 @@ fn importing(state: &State, args: Args<'_>) -> Result<()> {
         state.known.importing.set(depth.to_i64()?);
     }
     Ok(())
-}
-
-/// Set in a child process of a fork.
-static FORKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-
-/// Makes a forked child know that it is one.
-pub(crate) fn notice_forks() {
-    #[cfg(unix)]
-    {
-        extern "C" fn in_child() {
-            // Relaxed: the child has one thread.
-            FORKED.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        ONCE.call_once(|| {
-            // SAFETY: the handler only stores to an atomic, and the library is never unloaded.
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        });
-    }
 }

@@ -58,7 +58,8 @@ impl Drop for Note {
 /// "; running: 'f' on cowns 0x…", or nothing.
 pub(crate) fn describe() -> String {
     let mut text = String::new();
-    let places: Vec<_> = PLACES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+    let places: Vec<_> =
+        PLACES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
     let mut named = 0;
     for place in places {
         let running = place.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::{Mutex, PoisonError};
 
-
+use crate::fork;
 use crate::py::{self, Attached};
 use crate::state::State;
 use crate::value::Value;
@@ -18,6 +18,10 @@ const MOST: usize = 1000;
 
 /// Leaves an exception to be reported.
 pub(crate) fn report(exception: Value) {
+    // It was the parent's, who reports it; and no lock can be had here for sure.
+    if fork::is_orphan() {
+        return;
+    }
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     if waiting.len() < MOST {
         waiting.push(exception);

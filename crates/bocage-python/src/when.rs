@@ -4,7 +4,7 @@ use bocage_core::{Erased, schedule_erased};
 use smallvec::SmallVec;
 
 use crate::cell::{Cell, CownHandle};
-use crate::lifecycle;
+use crate::{fork, lifecycle};
 use crate::py::class::Class;
 use crate::py::method::{Method, function};
 use crate::py::slot::{self, Slot};
@@ -47,6 +47,7 @@ fn when(state: &State, args: Args<'_>) -> Result<Obj> {
     if !args.keywords().is_empty() {
         return Err(Error::type_error("when() takes cowns by position only: give a capture as a default of the function"));
     }
+    fork::check()?;
     let requests = requests(state, args.positional())?;
     state.when.instantiate(When { requests })
 }
@@ -99,6 +100,7 @@ fn call(this: This<'_, When>, args: Args<'_>) -> Result<Obj> {
 static CALL: Signature<3> = Signature::new("whencall", ["func", "cowns", "captures"], 2);
 
 fn whencall(state: &State, args: Args<'_>) -> Result<Obj> {
+    fork::check()?;
     let [callable, cowns, given] = CALL.bind(&args)?;
     let (callable, cowns) = (callable.expect("required"), cowns.expect("required"));
     let cowns = cowns.sequence_items().ok_or_else(|| {

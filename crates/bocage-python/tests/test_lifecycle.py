@@ -344,6 +344,83 @@ def test_a_fork_gets_an_error_and_no_hang(program: Program) -> None:
     assert out == "7\n2\n"
 
 
+FORKS = """
+import os, signal, sys, warnings
+warnings.simplefilter("ignore")
+def status_of_child(body):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        body()
+        sys.exit(7)  # Through everything that runs at exit.
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+@posix
+def test_a_child_of_a_busy_program_gets_errors_from_everything_and_ends(program: Program) -> None:
+    out = program.main(
+        FORKS
+        + """
+cowns = [Cown([bytes(100_000), {n: str(n) for n in range(100)}]) for _ in range(8)]
+def keep_busy():
+    for _ in range(20):
+        for cown in cowns:
+            @when(cown)
+            def _(cown): cown.value[1][len(cown.value[1])] = "more"
+def errors():
+    global cowns
+    calls = [start, wait, quiesce, noticeboard, cowns[0].unwrap]
+    calls += [lambda: Cown(1), lambda: notice_write("a", 1), lambda: when(cowns[0]), lambda: whencall(len, [], [[]])]
+    for call in calls:
+        try:
+            call()
+        except RuntimeError as error:
+            assert "forked" in str(error)
+        else:
+            sys.exit(1)
+    cowns = None
+for _ in range(30):
+    keep_busy()
+    assert status_of_child(errors) == 7
+    assert status_of_child(lambda: None) == 7
+    quiesce(60)
+wait(60)
+print([len(cown.unwrap()[1]) for cown in cowns])
+"""
+    )
+    assert out == f"{[100 + 30 * 20] * 8}\n"
+
+
+@posix
+def test_a_child_of_a_quiet_program_may_use_bocage(program: Program) -> None:
+    out = program.main(
+        FORKS
+        + """
+import multiprocessing
+def square(n): return n * n
+def runs():
+    cown = Cown([1])
+    @when(cown)
+    def result(cown):
+        cown.value.append(2)
+        return square(3)
+    wait(30)
+    assert (result.unwrap(), cown.unwrap()) == (9, [1, 2])
+def runs_and_forks():
+    runs()
+    assert status_of_child(runs) == 7
+runs()
+assert status_of_child(runs) == 7
+assert status_of_child(runs_and_forks) == 7
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(pool.map(square, range(5)))
+runs()
+"""
+    )
+    assert out == "[0, 1, 4, 9, 16]\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.timeout(600)
 def test_memory_stays_flat_over_two_hundred_runs(program: Program) -> None:

@@ -26,6 +26,8 @@ pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod exact;
+#[cfg(unix)]
+pub(crate) mod fork;
 pub(crate) mod function;
 pub(crate) mod interpreter;
 pub(crate) mod method;

@@ -7,6 +7,8 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::fork;
+
 /// Bytes that any number of values share.
 #[derive(Clone)]
 pub(crate) enum Content {
@@ -57,6 +59,9 @@ impl Drop for Large {
 
 /// An empty buffer with room for `length` bytes: the smallest spare one that isn't much too large, or a new one.
 fn take(length: usize) -> Vec<u8> {
+    if fork::is_orphan() {
+        return Vec::with_capacity(length);
+    }
     let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
     let fits = |buffer: &Vec<u8>| (length..=length.saturating_mul(4)).contains(&buffer.capacity());
     let best = (0..spare.len()).filter(|index| fits(&spare[*index])).min_by_key(|index| spare[*index].capacity());
@@ -71,7 +76,7 @@ fn take(length: usize) -> Vec<u8> {
 
 /// Keeps a buffer for the next one, if there is room; the oldest ones make room for it.
 fn give(mut buffer: Vec<u8>) {
-    if !(LARGE..=KEPT).contains(&buffer.capacity()) {
+    if !(LARGE..=KEPT).contains(&buffer.capacity()) || fork::is_orphan() {
         return;
     }
     buffer.clear();
