@@ -2,8 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::process;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bocage_core::{Executor, Ready, enter_worker};
 
@@ -37,6 +39,9 @@ struct State {
 /// Puts behaviors into a pool.
 #[derive(Clone)]
 pub struct Way(Arc<Queue>);
+
+/// No test leaves a pool without work for that long.
+const LIMIT: Duration = Duration::from_secs(60);
 
 thread_local! {
     static NEXT: RefCell<Option<Ready>> = const { RefCell::new(None) };
@@ -82,7 +87,15 @@ impl Queue {
         let mut state = self.state.lock().unwrap();
         loop {
             match state.ready.pop_front() {
-                None if !state.ends => state = self.changed.wait(state).unwrap(),
+                None if !state.ends => {
+                    let (again, waited) = self.changed.wait_timeout(state, LIMIT).unwrap();
+                    if waited.timed_out() {
+                        // The test waits for a result that does not come, and can't be told in another way.
+                        eprintln!("nothing became ready for {LIMIT:?}: a behavior is lost or in a deadlock");
+                        process::abort();
+                    }
+                    state = again;
+                }
                 last => return last,
             }
         }
