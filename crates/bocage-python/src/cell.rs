@@ -20,7 +20,7 @@
 //! right before the core releases it. Anybody may read it, from any thread: whoever finds its own interpreter
 //! there was let in by that interpreter, whose GIL it holds.
 
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,8 +28,8 @@ use bocage_core::Ready;
 
 use crate::py::{Attached, Error, Obj, Result};
 use crate::state::State;
-use crate::unraised;
 use crate::value::{self, Value};
+use crate::{cycles, unraised};
 
 /// A cown, from any thread: cheap to clone, compared by identity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,8 @@ struct Inner {
     seen: bool,
     /// The token of code that acquired the cown outside behaviors.
     token: Option<Ready>,
+    /// Where the cell is listed, while its payload is portable and holds cowns.
+    listing: Option<cycles::Listing>,
 }
 
 enum Payload {
@@ -76,7 +78,10 @@ fn name_of(py: Attached) -> usize {
 impl CownHandle {
     /// A new cown.
     pub(crate) fn new(value: Value) -> CownHandle {
-        CownHandle(bocage_core::Cown::new(Cell::new(value)))
+        let handle = CownHandle(bocage_core::Cown::new(Cell::new(value)));
+        // SAFETY: nobody else has the handle.
+        unsafe { handle.cell().list() };
+        handle
     }
 
     /// Wraps the result's cown of a behavior.
@@ -107,7 +112,13 @@ impl Cell {
     pub(crate) fn new(value: Value) -> Cell {
         Cell {
             owner: AtomicUsize::new(0),
-            inner: UnsafeCell::new(Inner { payload: Payload::Portable(value), raised: false, seen: false, token: None }),
+            inner: UnsafeCell::new(Inner {
+                payload: Payload::Portable(value),
+                raised: false,
+                seen: false,
+                token: None,
+                listing: None,
+            }),
         }
     }
 
@@ -118,17 +129,18 @@ impl Cell {
         self.owner.load(Ordering::Relaxed) == name_of(py)
     }
 
-    fn owned(&self, py: Attached) -> Result<&mut Inner> {
+    /// Lets the owner at what is inside. `work` lets no Python code run, which could come back to this cell: it
+    /// drops no object and calls nothing of one.
+    fn with<R>(&self, py: Attached, work: impl FnOnce(&mut Inner) -> R) -> Result<R> {
         if !self.is_owned(py) {
             return Err(Error::runtime_error(
                 "this cown is not owned here: its value can be reached only in a behavior that lists it in @when, \
                  or in a `with cown:` block",
             ));
         }
-        // SAFETY: the owner is our interpreter and we hold its GIL. The reference is used within one method
-        // of this file, none of which lets Python code run while it has it, but through the objects that it
-        // took out first.
-        Ok(unsafe { &mut *self.inner.get() })
+        // SAFETY: the owner is our interpreter and we hold its GIL, which `work` doesn't release, so this is the
+        // only reference.
+        Ok(work(unsafe { &mut *self.inner.get() }))
     }
 
     /// Makes the calling thread's interpreter the owner.
@@ -142,58 +154,56 @@ impl Cell {
 
     /// The value, decoded if it wasn't yet.
     pub(crate) fn get(&self, state: &State) -> Result<Obj> {
-        let inner = self.owned(state.py())?;
-        inner.seen = true;
-        match &mut inner.payload {
-            Payload::Live(object, _) => Ok(object.0.clone()),
-            Payload::Portable(value) => {
-                let value = mem::take(value);
-                let raised = inner.raised;
-                // Decoding can run Python code, which can come back to this very cell: so the value is out
-                // of it meanwhile, and the reference is taken anew.
-                if raised || !value.moves() {
-                    let object = value.to_object(state);
-                    let inner = self.owned(state.py())?;
-                    match object {
-                        Ok(object) => {
-                            // A form that can be used again, unless the object can change under it.
-                            let again = (raised || value.is_immutable()).then_some(value);
-                            inner.payload = Payload::Live(Foreign(object.clone()), again);
-                            Ok(object)
-                        }
-                        Err(error) => {
-                            inner.payload = Payload::Portable(value);
-                            Err(error)
-                        }
-                    }
-                } else {
-                    let object = value.into_object(state);
-                    let inner = self.owned(state.py())?;
-                    match object {
-                        Ok(object) => {
-                            inner.payload = Payload::Live(Foreign(object.clone()), None);
-                            Ok(object)
-                        }
-                        Err(error) => {
-                            // Its matrices may be gone: nobody is to take what is left for data.
-                            inner.payload = Payload::Portable(value::exception::encode(state, &error.to_object(state.py())));
-                            inner.raised = true;
-                            Err(error)
-                        }
-                    }
+        enum Found {
+            Object(Obj),
+            Value(Value, bool),
+        }
+        let py = state.py();
+        // Decoding can run Python code, which can come back to this very cell: the value is out of it meanwhile.
+        let found = self.with(py, |inner| {
+            inner.seen = true;
+            if let Payload::Live(object, _) = &inner.payload {
+                return Found::Object(object.0.clone());
+            }
+            Found::Value(self.take_portable(inner), inner.raised)
+        })?;
+        let (value, raised) = match found {
+            Found::Object(object) => return Ok(object),
+            Found::Value(value, raised) => (value, raised),
+        };
+        let (outcome, payload) = if raised || !value.moves() {
+            match value.to_object(state) {
+                Ok(object) => {
+                    // A form that can be used again, unless the object can change under it.
+                    let again = (raised || value.is_immutable()).then_some(value);
+                    (Ok(object.clone()), Payload::Live(Foreign(object), again))
+                }
+                Err(error) => (Err(error), Payload::Portable(value)),
+            }
+        } else {
+            match value.into_object(state) {
+                Ok(object) => (Ok(object.clone()), Payload::Live(Foreign(object), None)),
+                Err(error) => {
+                    // Its matrices may be gone: nobody is to take what is left for data.
+                    let value = value::exception::encode(state, &error.to_object(py));
+                    self.with(py, |inner| inner.raised = true)?;
+                    (Err(error), Payload::Portable(value))
                 }
             }
-        }
+        };
+        drop(self.with(py, |inner| self.put(inner, payload))?);
+        outcome
     }
 
     /// Replaces the value.
     pub(crate) fn set(&self, py: Attached, object: &Obj) -> Result<()> {
-        let inner = self.owned(py)?;
-        inner.raised = false;
-        if matches!(&inner.payload, Payload::Live(old, _) if old.0.is(object)) {
-            return Ok(());
-        }
-        let old = mem::replace(&mut inner.payload, Payload::Live(Foreign(object.clone()), None));
+        let old = self.with(py, |inner| {
+            inner.raised = false;
+            match &inner.payload {
+                Payload::Live(old, _) if old.0.is(object) => None,
+                _ => Some(self.put(inner, Payload::Live(Foreign(object.clone()), None))),
+            }
+        })?;
         // Dropping it can run Python code.
         drop(old);
         Ok(())
@@ -201,23 +211,23 @@ impl Cell {
 
     /// Whether the value is an exception that a behavior raised.
     pub(crate) fn raised(&self, py: Attached) -> Result<bool> {
-        Ok(self.owned(py)?.raised)
+        self.with(py, |inner| inner.raised)
     }
 
     /// Sets that flag.
     pub(crate) fn set_raised(&self, py: Attached, raised: bool) -> Result<()> {
-        let inner = self.owned(py)?;
-        inner.raised = raised;
-        inner.seen = false;
-        Ok(())
+        self.with(py, |inner| {
+            inner.raised = raised;
+            inner.seen = false;
+        })
     }
 
     /// Takes the value out and leaves `None`: the portable form, or the object if it was live.
     pub(crate) fn take(&self, state: &State) -> Result<(Obj, bool)> {
         let object = self.get(state)?;
-        let inner = self.owned(state.py())?;
-        let raised = mem::take(&mut inner.raised);
-        let old = mem::replace(&mut inner.payload, Payload::Portable(Value::default()));
+        let (raised, old) = self.with(state.py(), |inner| {
+            (mem::take(&mut inner.raised), self.put(inner, Payload::Portable(Value::default())))
+        })?;
         drop(old);
         Ok((object, raised))
     }
@@ -226,36 +236,91 @@ impl Cell {
     /// value can't cross, an exception that says so takes its place, and is returned too.
     pub(crate) fn release(&self, state: &State, describe: impl FnOnce() -> String) -> Result<()> {
         let py = state.py();
-        let inner = self.owned(py)?;
+        let live = self.with(py, |inner| match &inner.payload {
+            Payload::Live(..) => Some(self.put(inner, Payload::Portable(Value::default()))),
+            Payload::Portable(_) => None,
+        })?;
         let mut outcome = Ok(());
-        if matches!(inner.payload, Payload::Live(..)) {
-            let payload = mem::replace(&mut inner.payload, Payload::Portable(Value::default()));
-            let Payload::Live(object, portable) = payload else { unreachable!("matched above") };
-            // Encoding can run Python code: no reference into the cell is held meanwhile.
-            let (value, failed) = match portable {
-                Some(value) => (value, false),
-                None => match value::encode(state, &object.0) {
-                    Ok(value) => (value, false),
-                    Err(error) => {
-                        let reason = error.into_object(py);
-                        let error = cannot_cross(state, &describe(), &reason);
-                        let value = value::exception::encode(state, &error);
-                        outcome = Err(Error::Raised(error));
-                        (value, true)
-                    }
-                },
+        if let Some(Payload::Live(object, portable)) = live {
+            let encoded = portable.map_or_else(|| value::encode(state, &object.0), Ok);
+            let (value, failed) = match encoded {
+                Ok(value) => (value, false),
+                Err(error) => {
+                    let reason = error.into_object(py);
+                    let error = cannot_cross(state, &describe(), &reason);
+                    let value = value::exception::encode(state, &error);
+                    outcome = Err(Error::Raised(error));
+                    (value, true)
+                }
             };
             drop(object);
-            let inner = self.owned(py)?;
-            inner.payload = Payload::Portable(value);
-            if failed {
-                inner.raised = true;
-                inner.seen = true;
-            }
+            let old = self.with(py, |inner| {
+                if failed {
+                    inner.raised = true;
+                    inner.seen = true;
+                }
+                self.put(inner, Payload::Portable(value))
+            })?;
+            drop(old);
         }
         // Relaxed: the release by the core orders the payload for the next owner.
         self.owner.store(0, Ordering::Relaxed);
         outcome
+    }
+
+    /// Puts a payload in, and gives what was there.
+    fn put(&self, inner: &mut Inner, payload: Payload) -> Payload {
+        self.unlist(inner);
+        let old = mem::replace(&mut inner.payload, payload);
+        self.list_inner(inner);
+        old
+    }
+
+    /// Takes a portable value out, and leaves `None`.
+    fn take_portable(&self, inner: &mut Inner) -> Value {
+        self.unlist(inner);
+        match &mut inner.payload {
+            Payload::Portable(value) => mem::take(value),
+            Payload::Live(..) => Value::default(),
+        }
+    }
+
+    /// Lists the cell if its payload is portable and holds cowns.
+    fn list_inner(&self, inner: &mut Inner) {
+        if let Payload::Portable(value) = &inner.payload {
+            inner.listing = cycles::list(self, value);
+        }
+    }
+
+    fn unlist(&self, inner: &mut Inner) {
+        if let Some(listing) = inner.listing.take() {
+            cycles::unlist(self, listing);
+        }
+    }
+
+    /// # Safety
+    /// The caller is the only one to use the cell.
+    unsafe fn list(&self) {
+        // SAFETY: the caller's promise.
+        self.list_inner(unsafe { &mut *self.inner.get() });
+    }
+
+    /// Takes the value out of a cell that nobody can own any more, and its place in the list, which the caller
+    /// frees.
+    ///
+    /// # Safety
+    /// The cell is alive, and the caller is the only one to use it.
+    pub(crate) unsafe fn take_unreachable(cell: *const Cell) -> Option<(Value, cycles::Listing)> {
+        // SAFETY: the caller's promise.
+        let inner = unsafe { &mut *(*cell).inner.get() };
+        let listing = inner.listing.take()?;
+        let Payload::Portable(value) = &mut inner.payload else { return None };
+        let value = mem::take(value);
+        if inner.raised && !mem::replace(&mut inner.seen, true) {
+            unraised::report(value);
+            return Some((Value::default(), listing));
+        }
+        Some((value, listing))
     }
 
     /// Puts the result of a behavior in, before anybody else can own the cown.
@@ -264,35 +329,65 @@ impl Cell {
         inner.payload = Payload::Portable(value);
         inner.raised = raised;
         inner.seen = false;
+        // SAFETY: exclusive, as `self` is.
+        unsafe { self.list() };
     }
 
     /// Keeps the token of an acquisition outside behaviors.
     pub(crate) fn keep_token(&self, py: Attached, token: Ready) -> Result<()> {
-        self.owned(py)?.token = Some(token);
-        Ok(())
+        self.with(py, |inner| inner.token = Some(token))
     }
 
     /// Takes that token, if there is one.
     pub(crate) fn take_token(&self, py: Attached) -> Result<Option<Ready>> {
-        Ok(self.owned(py)?.token.take())
+        self.with(py, |inner| inner.token.take())
     }
 
     /// Whether the cown was acquired outside behaviors, and is so still.
     pub(crate) fn has_token(&self, py: Attached) -> bool {
-        self.owned(py).is_ok_and(|inner| inner.token.is_some())
+        self.with(py, |inner| inner.token.is_some()).unwrap_or(false)
     }
+}
+
+thread_local! {
+    /// Values of cells that are going, while some thread's drop of one works through them.
+    static GOING: RefCell<Option<Vec<Value>>> = const { RefCell::new(None) };
 }
 
 impl Drop for Cell {
     fn drop(&mut self) {
+        let listing = self.inner.get_mut().listing.take();
+        if let Some(listing) = listing {
+            cycles::unlist(self, listing);
+        }
         let inner = self.inner.get_mut();
-        if inner.raised
-            && !inner.seen
-            && let Payload::Portable(value) = &mut inner.payload
-        {
+        let Payload::Portable(value) = &mut inner.payload else { return };
+        if inner.raised && !inner.seen {
             unraised::report(mem::take(value));
+        } else if value.holds_own_cowns() {
+            drop_flat(mem::take(value));
         }
     }
+}
+
+/// Drops a value whose cowns may be the last ones, whose values hold the last ones, and so on for a million: each
+/// waits for its turn here, instead of on the stack.
+fn drop_flat(value: Value) {
+    // A thread that has no place for it any more is at its end.
+    let mut given = Some(value);
+    let first = GOING.try_with(|going| {
+        let mut going = going.borrow_mut();
+        let first = going.is_none();
+        going.get_or_insert_default().extend(given.take());
+        first
+    });
+    if first != Ok(true) {
+        return;
+    }
+    while let Ok(Some(next)) = GOING.try_with(|going| going.borrow_mut().as_mut().and_then(Vec::pop)) {
+        drop(next);
+    }
+    let _ = GOING.try_with(|going| going.borrow_mut().take());
 }
 
 /// The exception for a value that can't leave the interpreter.

@@ -31,10 +31,11 @@ impl Drop for Cown {
         // any more, and what waits for it would wait for ever. Two references: this handle's, the queue's.
         // SAFETY: an instance is dropped by its interpreter, on an attached thread.
         let py = unsafe { crate::py::Attached::assume() };
-        if self.handle.core().references() <= 2 && self.handle.cell().has_token(py) {
-            if let Ok(state) = State::current(py) {
-                let _ = give_up(&state, &self.handle);
-            }
+        if self.handle.core().references() <= 2
+            && self.handle.cell().has_token(py)
+            && let Ok(state) = State::current(py)
+        {
+            let _ = give_up(&state, &self.handle);
         }
     }
 }

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
-//! [`state`], [`value`] (how objects cross); [`cell`] and [`cown`]; a behavior's way: [`when`], [`schedule`] and
+//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`] and [`cycles`]; a behavior's way: [`when`], [`schedule`] and
 //! [`function`] (what travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`],
 //! [`unraised`]; [`board`], [`matrix`].
 //!
@@ -28,6 +28,7 @@
 mod board;
 mod cell;
 mod cown;
+mod cycles;
 mod fork;
 mod function;
 mod host;

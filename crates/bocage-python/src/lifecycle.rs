@@ -15,7 +15,7 @@ use crate::py::method::{Method, function};
 use crate::py::{Args, Attached, Error, Kind, Obj, Ref, Result, Signature};
 use crate::state::State;
 use crate::value::Value;
-use crate::{board, fork, function as functions, unraised};
+use crate::{board, cycles, fork, function as functions, unraised};
 
 /// One run: a runtime, and what goes with it.
 pub(crate) struct Run {
@@ -201,6 +201,9 @@ fn settle(state: &State, signature: &Signature<3>, args: &Args<'_>, stop: bool) 
         if stop {
             forget(state, run);
         }
+    }
+    if stop {
+        py.detached(cycles::collect);
     }
     unraised::drain(state);
     state.lender.take_back(py);

@@ -14,6 +14,7 @@
 //! leaves out is its own business). What got lost is said in a note. The traceback can't cross, so its text
 //! becomes a note of the link, which `traceback.print_exception` shows with the files and lines of the worker.
 
+use crate::cell::CownHandle;
 use crate::py::{Attached, Error, Kind, Obj, Result};
 use crate::state::State;
 
@@ -145,6 +146,13 @@ impl Link {
 }
 
 impl Exception {
+    /// See [`Value::own_cowns`].
+    pub(super) fn own_cowns(&self, visit: &mut dyn FnMut(&CownHandle)) {
+        for form in self.0.iter().flat_map(|link| [&link.whole, &link.parts]).flatten() {
+            form.own_cowns(visit);
+        }
+    }
+
     /// The exception, with its chain.
     pub(super) fn to_object(&self, state: &State) -> Result<Obj> {
         let py = state.py();

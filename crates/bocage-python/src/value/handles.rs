@@ -24,6 +24,14 @@ impl Handles {
     pub(crate) fn has_matrix(&self) -> bool {
         self.0.iter().any(|handle| matches!(handle, Handle::Matrix(_)))
     }
+
+    /// The cowns among them.
+    pub(crate) fn cowns(&self) -> impl Iterator<Item = &CownHandle> {
+        self.0.iter().filter_map(|handle| match handle {
+            Handle::Cown(cown) => Some(cown),
+            Handle::Matrix(_) => None,
+        })
+    }
 }
 
 /// Handles gathered while an object is walked. Nothing moves before [`Gathering::take`].

@@ -150,6 +150,25 @@ impl Value {
         !matches!(self, Value::Matrix(_) | Value::Graph(_) | Value::Pickle(_) | Value::Exception(_))
     }
 
+    /// Whether there are any, of those that [`Value::own_cowns`] visits.
+    pub(crate) fn holds_own_cowns(&self) -> bool {
+        let mut any = false;
+        self.own_cowns(&mut |_| any = true);
+        any
+    }
+
+    /// Calls `visit` for each handle of a cown that is this value's alone: what other shares of it hold, too, is
+    /// left out.
+    pub(crate) fn own_cowns(&self, visit: &mut dyn FnMut(&CownHandle)) {
+        match self {
+            Value::Cown(handle) => visit(handle),
+            Value::Graph(graph) if Arc::strong_count(graph) == 1 => graph.handles().cowns().for_each(visit),
+            Value::Pickle(pickle) if Arc::strong_count(pickle) == 1 => pickle.handles().cowns().for_each(visit),
+            Value::Exception(exception) if Arc::strong_count(exception) == 1 => exception.own_cowns(visit),
+            _ => {}
+        }
+    }
+
     /// Whether decoding can move something out of the value: a matrix that it holds.
     pub(crate) fn moves(&self) -> bool {
         match self {
