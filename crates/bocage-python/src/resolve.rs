@@ -29,6 +29,17 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Every object held here, for the collector.
+    pub(crate) fn each(&self, visit: &mut dyn FnMut(&Obj)) {
+        // What is borrowed is being changed further up the stack: it counts as referred to from there.
+        if let Ok(callables) = self.callables.try_borrow() {
+            callables.values().for_each(&mut *visit);
+        }
+        if let Ok(last) = self.last.try_borrow() {
+            last.iter().for_each(|(_, callable)| visit(callable));
+        }
+    }
+
     /// Forgets all of it.
     pub(crate) fn clear(&self) {
         // Taken out first: dropping an object can run code that comes back here.

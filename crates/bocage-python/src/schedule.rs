@@ -66,6 +66,13 @@ struct KnownHome {
 struct Watch(Vec<(Obj, Option<Obj>)>);
 
 impl Watch {
+    fn each(&self, visit: &mut dyn FnMut(&Obj)) {
+        for (name, value) in &self.0 {
+            visit(name);
+            value.iter().for_each(&mut *visit);
+        }
+    }
+
     fn new(names: &Obj, namespace: &Obj) -> Result<Watch> {
         let names = names.tuple_items().unwrap_or_default();
         names.iter().map(|name| Ok((name.own(), namespace.dict_get(name)?))).collect::<Result<_>>().map(Watch)
@@ -77,6 +84,17 @@ impl Watch {
 }
 
 impl Scheduler {
+    /// Every object held here, for the collector.
+    pub(crate) fn each(&self, visit: &mut dyn FnMut(&Obj)) {
+        // What is borrowed is being changed further up the stack: it counts as referred to from there.
+        if let Ok(functions) = self.functions.try_borrow() {
+            functions.values().for_each(|known| known.each(visit));
+        }
+        if let Ok(homes) = self.homes.try_borrow() {
+            homes.values().for_each(|home| home.each(visit));
+        }
+    }
+
     /// Forgets all of it.
     pub(crate) fn clear(&self) {
         drop((self.functions.take(), self.homes.take()));
@@ -152,6 +170,16 @@ fn known_home(state: &State, callable: &Obj) -> Result<Rc<KnownHome>> {
 }
 
 impl Known {
+    fn each(&self, visit: &mut dyn FnMut(&Obj)) {
+        for object in [&self._code, &self._namespace, &self.behavior] {
+            visit(object);
+        }
+        self.keyword_only.iter().for_each(&mut *visit);
+        if let Ok(bound) = self.bound.try_borrow() {
+            bound.iter().for_each(|(_, watch)| watch.each(visit));
+        }
+    }
+
     /// The name, for messages.
     pub(crate) fn name(&self) -> &str {
         &self.function.name
@@ -181,6 +209,17 @@ impl Known {
 }
 
 impl KnownHome {
+    fn each(&self, visit: &mut dyn FnMut(&Obj)) {
+        visit(&self.object);
+        visit(&self.namespace);
+        if let Ok(build) = self.build.try_borrow() {
+            build.iter().for_each(|watch| watch.each(visit));
+        }
+        if let Ok(sent) = self.sent.try_borrow() {
+            sent.values().for_each(|(object, _)| visit(object));
+        }
+    }
+
     /// Sends what the definitions need while they run, if that is new.
     fn keep_built(&self, state: &State) -> Result<()> {
         let entries = self.namespace.len()?;

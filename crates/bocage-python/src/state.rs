@@ -183,7 +183,11 @@ impl State {
     fn each(&self, visit: &mut dyn FnMut(&Obj)) {
         self.names.each(visit);
         self.pickling.each(visit);
-        self.helpers.borrow().values().for_each(&mut *visit);
+        self.scheduler.each(visit);
+        self.known.each(visit);
+        if let Ok(helpers) = self.helpers.try_borrow() {
+            helpers.values().for_each(&mut *visit);
+        }
         for object in [
             self.cown.object(),
             self.sink.object(),

@@ -454,3 +454,45 @@ def test_memory_stays_flat_over_two_hundred_runs(program: Program) -> None:
     before, after = map(float, out.split())
     # 200 rounds of 2 workers: a leak of an interpreter, a module or a payload each would show as tens of MB.
     assert after - before < 12, (before, after)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="CPython itself loses memory with each interpreter")
+def test_an_interpreter_that_ends_takes_everything_with_it(program: Program) -> None:
+    out = program.main(
+        """
+        import gc, os, sys, textwrap
+        from concurrent import interpreters
+        TEXT = textwrap.dedent(f'''
+            import sys
+            sys.path[:] = {sys.path!r}
+            from bocage import Cown, Matrix, when
+            cown = Cown([1, {{2: 3}}])
+            with cown:
+                cown.value.append(Matrix(3, 3))
+            try:
+                @when(cown)
+                def refused(cown, capture=lambda: cown): return sys
+            except Exception: pass
+            try:
+                @when(cown)
+                def refused(cown): return sys, cown
+                print("scheduled")
+            except RuntimeError: pass
+        ''')
+        def round():
+            interpreter = interpreters.create()
+            interpreter.exec(TEXT)
+            interpreter.close()
+        def resident():
+            gc.collect()
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        for _ in range(5): round()
+        before = resident()
+        for _ in range(20): round()
+        print(resident() - before)
+        """
+    )
+    # An interpreter of which something stays has some 5 MB.
+    assert float(out) < 10
