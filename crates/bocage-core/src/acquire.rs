@@ -9,25 +9,37 @@ use core::ptr::NonNull;
 use crate::behavior::{self, Arrival, Header, Place};
 use crate::cown::{Cown, CownHeader};
 use crate::executor::{Executor, Ready};
-use crate::slot::{Linked, Slot};
+use crate::grant;
+use crate::slot::{Linked, Slot, Want};
 use crate::sync::Ordering;
 
 /// One cown whose type is forgotten, as something to ask for. Borrows the handle it was made from.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub struct Erased<'a> {
-    header: NonNull<CownHeader>,
+    pub(crate) want: Want,
     _handle: core::marker::PhantomData<&'a ()>,
 }
 
 impl<'a> Erased<'a> {
-    /// The cown of `handle`.
+    /// The cown of `handle`, to write.
     pub fn new<T>(handle: &'a Cown<T>) -> Self {
-        Self { header: handle.header(), _handle: core::marker::PhantomData }
+        Self { want: Want::write(handle.header().as_ptr()), _handle: core::marker::PhantomData }
+    }
+
+    /// The cown of `handle`, to read: others may read it at the same time.
+    pub fn read<T: Sync>(handle: &'a Cown<T>) -> Self {
+        Self { want: Want::read(handle.header().as_ptr()), _handle: core::marker::PhantomData }
     }
 
     /// Whether both are the same cown.
     pub fn same(&self, other: &Erased<'_>) -> bool {
-        self.header == other.header
+        self.want.cown() == other.want.cown()
+    }
+
+    /// Whether it is only to be read.
+    pub fn reads(&self) -> bool {
+        self.want.reads()
     }
 }
 
@@ -50,38 +62,39 @@ where
 {
     let stalled = executor.clone();
     sort(cowns);
-    // SAFETY: `Erased` is a non-null pointer to a header and a zero-sized marker.
-    let pointers = unsafe { core::slice::from_raw_parts(cowns.as_ptr().cast(), cowns.len()) };
-    let (header, result) = behavior::allocate(executor, pointers, initial, body);
+    // SAFETY: `Erased` is a `Want` and a zero-sized marker.
+    let wants = unsafe { core::slice::from_raw_parts(cowns.as_ptr().cast::<Want>(), cowns.len()) };
+    let (header, result) = behavior::allocate(executor, wants, initial, body);
     // SAFETY: fresh from `allocate`; each cown is kept alive by the handle that its `Erased` borrows.
     unsafe { enqueue(header, |yields| stalled.stalled(yields)) };
     // SAFETY: the handle's reference, which `allocate` counted.
     unsafe { Cown::from_counted(result) }
 }
 
-/// Takes one cown if nobody holds it, without waiting and without a place in its queue otherwise.
+/// Takes one cown to write if nobody holds it, without waiting.
 ///
 /// The token holds the cown until it is dropped (or run, which is the same: there is no body). Behaviors
-/// scheduled meanwhile wait for it. `executor` is not used to run anything.
+/// scheduled meanwhile wait for it.
 ///
 /// ```
 /// use bocage_core::{Cown, Inline, try_acquire, when_on};
 ///
 /// let cown = Cown::new(1);
-/// let held = try_acquire(Inline, &cown).expect("nobody has it");
-/// assert!(try_acquire(Inline, &cown).is_none());
+/// let held = try_acquire(&cown).expect("nobody has it");
+/// assert!(try_acquire(&cown).is_none());
 /// let later = when_on(Inline, &cown, |c| *c);
 /// drop(held);
 /// assert_eq!(later.wait().unwrap(), 1);
 /// ```
-pub fn try_acquire<E: Executor, T>(executor: E, cown: &Cown<T>) -> Option<Ready> {
+pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
     let target = cown.header();
-    // SAFETY: the handle keeps the cown alive. Relaxed: a look that saves the allocation; the exchange
-    // below decides.
-    if !unsafe { target.as_ref() }.tail.load(Ordering::Relaxed).is_null() {
+    // SAFETY: the handle keeps the cown alive.
+    let target = unsafe { target.as_ref() };
+    // Relaxed: a look that saves the allocation; the exchange below decides.
+    if !target.tail.load(Ordering::Relaxed).is_null() || !target.is_without_readers() {
         return None;
     }
-    let (header, result) = behavior::allocate(executor, &[target.as_ptr().cast_const()], Some(()), |_| {});
+    let (header, result) = behavior::allocate(Nowhere, &[Want::write(target)], Some(()), |_| {});
     // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
     // the end, when the token (or the cancelled run) has its own.
     let _handle = unsafe { Cown::from_counted(result) };
@@ -92,14 +105,26 @@ pub fn try_acquire<E: Executor, T>(executor: E, cown: &Cown<T>) -> Option<Ready>
         let us = core::ptr::from_ref(slot).cast_mut();
         // AcqRel: Release publishes the slot to the next enqueuer; Acquire pairs with the Release of the
         // tail's reset. Relaxed on failure: nothing is read then.
-        let tail = &target.as_ref().tail;
-        if tail.compare_exchange(core::ptr::null_mut(), us, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            target.as_ref().keep();
-            return Some(Ready::new(header));
+        let tail = &target.tail;
+        if tail.compare_exchange(core::ptr::null_mut(), us, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            Header::abandon(header);
+            return None;
         }
-        Header::abandon(header);
+        target.keep();
+        // Readers that came and left the queue meanwhile: then the request stays in line behind them, and
+        // `Nowhere` cancels it when it is its turn.
+        grant::enter(target, header, slot).then(|| Ready::new(header))
     }
-    None
+}
+
+/// The executor of a token: it cancels what it gets.
+#[derive(Clone, Copy)]
+struct Nowhere;
+
+impl Executor for Nowhere {
+    fn ready(&self, ready: Ready) {
+        drop(ready);
+    }
 }
 
 /// Ascending order of address, the total order that makes deadlock impossible.
@@ -107,11 +132,11 @@ pub(crate) fn sort(cowns: &mut [Erased<'_>]) {
     match cowns {
         [] | [_] => {}
         [a, b] => {
-            if a.header > b.header {
+            if a.want > b.want {
                 core::mem::swap(a, b);
             }
         }
-        more => more.sort_unstable_by_key(|c| c.header),
+        more => more.sort_unstable_by_key(|c| c.want),
     }
 }
 
@@ -131,17 +156,21 @@ unsafe fn enqueue(header: NonNull<Header>, stalled: impl Fn(u32)) {
     }
     let mut acquired = 0;
     let mut wanted = 0;
-    for slot in slots.iter().filter(|s| !s.cown.is_null()) {
+    for slot in slots.iter().filter(|s| !s.want.cown().is_null()) {
         wanted += 1;
-        // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant.
+        // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant. A
+        // reader that has the cown is marked before anybody can link behind it.
         unsafe {
-            match swap_tail(slot, &stalled) {
-                None => acquired += 1,
-                Some(predecessor) => acquired += u32::from(link(predecessor, header)),
+            let predecessor = swap_tail(slot, &stalled);
+            if predecessor.is_none_or(|p| link(p, header, slot)) && grant::enter(&*slot.want.cown(), header, slot) {
+                acquired += 1;
+                if slot.want.reads() {
+                    slot.set_granted_in_phase_1();
+                }
             }
         }
     }
-    for slot in slots.iter().filter(|s| !s.cown.is_null()) {
+    for slot in slots.iter().filter(|s| !s.want.cown().is_null()) {
         slot.finish_enqueue();
     }
     // Nobody else counts if everything was free: the read-modify-write can be saved.
@@ -162,25 +191,49 @@ unsafe fn enqueue(header: NonNull<Header>, stalled: impl Fn(u32)) {
 ///
 /// As for [`enqueue`].
 unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, stalled: impl Fn(u32)) {
-    // SAFETY: as for `enqueue`; once linked, the block is used only if the link acquired the cown.
+    // SAFETY: as for `enqueue`; once linked, the block is used only if that led to the cown, and then by
+    // nobody else.
     unsafe {
-        let predecessor = swap_tail(slot, &stalled);
-        slot.finish_enqueue();
-        if predecessor.is_none_or(|p| link(p, header)) {
-            Header::make_ready(header, Arrival::Scheduled);
+        let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
+        match swap_tail(slot, &stalled) {
+            None if slot.want.reads() => {
+                grant::enter(cown.as_ref(), header, slot);
+                slot.finish_granted();
+            }
+            None => {
+                slot.finish_enqueue();
+                if !grant::enter(cown.as_ref(), header, slot) {
+                    return;
+                }
+            }
+            Some(predecessor) => {
+                slot.finish_enqueue();
+                if !link(predecessor, header, slot) {
+                    return;
+                }
+                if slot.want.reads() {
+                    // Others may be in line behind it already.
+                    grant::to_readers(cown, header, Arrival::Scheduled);
+                    return;
+                }
+                if !grant::enter(cown.as_ref(), header, slot) {
+                    return;
+                }
+            }
         }
+        Header::make_ready(header, Arrival::Scheduled);
     }
 }
 
 /// Takes the slot's place in its cown's queue. Returns the predecessor, which has ended its phase 1, or
-/// `None` if the cown was free and is now ours.
+/// `None` if the queue was empty.
 ///
 /// # Safety
 ///
 /// The cown is alive.
 unsafe fn swap_tail<'a>(slot: &'a Slot, stalled: &impl Fn(u32)) -> Option<&'a Slot> {
     // SAFETY: the caller keeps the cown alive.
-    let cown = unsafe { &*slot.cown };
+    let cown = unsafe { &*slot.want.cown() };
     // AcqRel: Release publishes our slot to the next enqueuer; Acquire shows us the predecessor's slot or,
     // if there is none, pairs with the Release of the tail's reset, whose body's writes we now own.
     let before = cown.tail.swap(core::ptr::from_ref(slot).cast_mut(), Ordering::AcqRel);
@@ -197,15 +250,16 @@ unsafe fn swap_tail<'a>(slot: &'a Slot, stalled: &impl Fn(u32)) -> Option<&'a Sl
     Some(predecessor)
 }
 
-/// Links the behavior behind `predecessor`; `true` if the cown is acquired, as that one released it.
+/// Links the slot behind `predecessor`; `true` if that is nobody to wait for, so that the slot is to enter.
 ///
 /// # Safety
 ///
 /// `predecessor` came from the own swap of the tail and is used no more.
-unsafe fn link(predecessor: &Slot, header: NonNull<Header>) -> bool {
-    match predecessor.link(header.as_ptr()) {
+unsafe fn link(predecessor: &Slot, header: NonNull<Header>, slot: &Slot) -> bool {
+    match predecessor.link(header.as_ptr(), slot.want.reads()) {
         Linked::Waits => false,
-        Linked::Acquired(block) => {
+        Linked::BehindReader => true,
+        Linked::BehindNobody(block) => {
             // SAFETY: the releaser left us one reference to its block.
             unsafe { CownHeader::unkeep(Header::result(NonNull::new_unchecked(block)), 1) };
             true

@@ -38,7 +38,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::cown::{CownBox, CownHeader, CownVtable, EMPTY, MISSING, PANICKED, POISONED, Storage};
 use crate::executor::{Executor, Ready};
 use crate::release;
-use crate::slot::Slot;
+use crate::slot::{Slot, Want};
 use crate::sync::{AtomicU32, Ordering};
 
 /// What the queues know of a behavior; its slots follow it in memory.
@@ -134,6 +134,18 @@ impl Header {
         unsafe { this.as_ptr().add(1).cast() }
     }
 
+    /// The slot that wants `cown`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`]; there is one.
+    pub(crate) unsafe fn slot_for<'a>(this: NonNull<Self>, cown: NonNull<CownHeader>) -> &'a Slot {
+        // SAFETY: passed on.
+        let slots = unsafe { Self::slots(this) };
+        let slot = slots.iter().find(|slot| slot.want.cown() == cown.as_ptr());
+        slot.expect("a behavior in a cown's queue has a slot for it")
+    }
+
     /// Counts `acquired` cowns as acquired; `true` if that was all that it waited for.
     pub(crate) fn acquired(&self, acquired: u32) -> bool {
         // AcqRel: Release publishes what the acquired cowns hold to the thread that takes the count to
@@ -176,7 +188,7 @@ impl Header {
         // SAFETY: the slots are the block's own until the references are dropped; nulled, they are skipped.
         unsafe {
             for i in 0..this.as_ref().requests as usize {
-                (*Self::first_slot(this).add(i)).cown = ptr::null();
+                (*Self::first_slot(this).add(i)).want = Want::NOTHING;
             }
             Self::run(this, Mode::Cancel);
         }
@@ -196,11 +208,11 @@ impl Header {
 /// How many references a new block has: the run's, the result queue's and the handle's.
 const FIRST_REFS: u32 = 3;
 
-/// Makes the block of a behavior that wants `cowns`, which are sorted; equal ones become one request.
+/// Makes the block of a behavior with these wants, which are sorted; those of the same cown become one request.
 /// Returns the header and the result's cown.
 pub(crate) fn allocate<E, R, F>(
     executor: E,
-    cowns: &[*const CownHeader],
+    wants: &[Want],
     initial: Option<R>,
     closure: F,
 ) -> (NonNull<Header>, NonNull<CownBox<R>>)
@@ -213,7 +225,7 @@ where
         Vtable { run: Front::<E, R, F>::run, ready: Front::<E, R, F>::ready, result: Front::<E, R, F>::result_of }
     };
     let cown_vtable = &const { CownVtable { free: Front::<E, R, F>::free } };
-    let requests = u32::try_from(cowns.len()).ok().filter(|n| *n < u32::MAX - 1);
+    let requests = u32::try_from(wants.len()).ok().filter(|n| *n < u32::MAX - 1);
     let requests = requests.expect("a behavior asks for fewer than four thousand million cowns");
     let layout = Front::<E, R, F>::layout(requests);
     // SAFETY: the layout is not empty: it holds a header at least.
@@ -226,13 +238,14 @@ where
         let header = &raw mut (*front.as_ptr()).header;
         let slots = header.add(1).cast::<Slot>();
         let mut distinct = 0;
-        for (i, cown) in cowns.iter().enumerate() {
-            let duplicate = i > 0 && cowns[i - 1] == *cown;
-            slots.add(i).write(Slot::enqueuing(if duplicate { ptr::null() } else { *cown }));
+        for (i, want) in wants.iter().enumerate() {
+            // A write comes before a read of the same cown, and includes it.
+            let duplicate = i > 0 && wants[i - 1].cown() == want.cown();
+            slots.add(i).write(Slot::enqueuing(if duplicate { Want::NOTHING } else { *want }));
             distinct += u32::from(!duplicate);
         }
         let result_slot = slots.add(requests as usize);
-        result_slot.write(Slot::enqueued(front.as_ptr().cast()));
+        result_slot.write(Slot::enqueued(Want::write(front.as_ptr().cast())));
         let flags = if initial.is_some() { 0 } else { EMPTY };
         let storage = match initial {
             Some(value) => Storage { value: ManuallyDrop::new(value) },
@@ -297,7 +310,10 @@ where
             let cown = &front.result.header;
             let storage = &mut *front.result.storage.get();
             let mut full = cown.flags() & EMPTY == 0;
-            let missing = Header::slots(header).iter().any(|s| !s.cown.is_null() && (*s.cown).flags() & EMPTY != 0);
+            let missing = Header::slots(header).iter().any(|s| {
+                let cown = s.want.cown();
+                !cown.is_null() && (*cown).flags() & EMPTY != 0
+            });
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 if mode == Mode::Run && !missing {
                     closure(Place { storage, full: &mut full });
@@ -311,8 +327,11 @@ where
             }
             if let Err(payload) = outcome {
                 flags = Self::store_panic(this, full, payload);
-                for slot in Header::slots(header).iter().filter(|s| !s.cown.is_null()) {
-                    (*slot.cown).set_flags((*slot.cown).flags() | POISONED);
+                for want in Header::slots(header).iter().map(|s| s.want) {
+                    // What was only read is as it was.
+                    if !want.cown().is_null() && !want.reads() {
+                        (*want.cown()).set_flags((*want.cown()).flags() | POISONED);
+                    }
                 }
             }
             cown.set_flags(flags);
@@ -330,7 +349,7 @@ where
                 // A value's own drop may panic too; that second panic has nowhere to go.
                 let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::drop(&mut storage.value)));
             }
-            storage.panic = ManuallyDrop::new(payload);
+            storage.panic = ManuallyDrop::new(Box::new(payload));
         }
         EMPTY | PANICKED
     }

@@ -6,6 +6,7 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
+use crate::behavior::Header;
 use crate::slot::Slot;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, fence};
 
@@ -18,18 +19,30 @@ pub(crate) const POISONED: u8 = 4;
 /// A cown that the behavior asked for held no value, so its body did not run. Comes with `EMPTY`.
 pub(crate) const MISSING: u8 = 8;
 
+/// The bits of these flags.
+const FLAGS: u32 = 15;
+/// A writer waits for the readers that hold the cown.
+const WRITER_WAITS: u32 = 16;
+/// One reader that holds the cown.
+const READER: u32 = 32;
+
 /// More handles than this to one cown abort the process, long before the count could wrap.
 const MAX_REFS: u32 = u32::MAX / 2;
+/// More readers than this at once do the same.
+const MAX_READERS: u32 = u32::MAX / 2;
 
 /// What every cown starts with, whatever its value.
 #[repr(C)]
 pub(crate) struct CownHeader {
     /// The last slot of the queue; null if nobody holds the cown. See [`crate::slot`].
     pub(crate) tail: AtomicPtr<Slot>,
+    /// The writer that waits for readers, while `state` says so.
+    waiting: AtomicPtr<Header>,
     vtable: &'static CownVtable,
     refs: AtomicU32,
-    /// `EMPTY`, `PANICKED`, `POISONED`, `MISSING`. Belongs to whoever holds the cown.
-    flags: UnsafeCell<u8>,
+    /// The flags (which belong to whoever holds the cown to write), `WRITER_WAITS`, and the readers that hold
+    /// it now. See [`crate::slot`].
+    state: AtomicU32,
 }
 
 /// How to free a cown.
@@ -42,7 +55,8 @@ pub(crate) struct CownVtable {
 #[repr(C)]
 pub(crate) union Storage<T> {
     pub(crate) value: ManuallyDrop<T>,
-    pub(crate) panic: ManuallyDrop<Box<dyn Any + Send>>,
+    /// Boxed twice: one word, so that a small result does not take more room for it.
+    pub(crate) panic: ManuallyDrop<Box<Box<dyn Any + Send>>>,
     pub(crate) nothing: (),
 }
 
@@ -55,7 +69,55 @@ pub(crate) struct CownBox<T> {
 
 impl CownHeader {
     pub(crate) fn new(tail: *mut Slot, refs: u32, flags: u8, vtable: &'static CownVtable) -> Self {
-        Self { tail: AtomicPtr::new(tail), vtable, refs: AtomicU32::new(refs), flags: UnsafeCell::new(flags) }
+        Self {
+            tail: AtomicPtr::new(tail),
+            waiting: AtomicPtr::new(ptr::null_mut()),
+            vtable,
+            refs: AtomicU32::new(refs),
+            state: AtomicU32::new(u32::from(flags)),
+        }
+    }
+
+    /// Counts a reader that holds the cown from now on.
+    pub(crate) fn count_reader(&self) {
+        // Acquire: pairs with the Release of a writer's release, through whoever granted; the reader sees
+        // what that one wrote. The count itself is published by the reader's word.
+        if self.state.fetch_add(READER, Ordering::Acquire) > MAX_READERS {
+            std::process::abort();
+        }
+    }
+
+    /// Whether no reader holds the cown.
+    pub(crate) fn is_without_readers(&self) -> bool {
+        // Acquire: pairs with the Release in `uncount_reader`: the readers are done when we write.
+        self.state.load(Ordering::Acquire) < READER
+    }
+
+    /// Says that `writer` waits for the readers; `true` if the last of them left before that, and the writer
+    /// has the cown.
+    pub(crate) fn wait_for_readers(&self, writer: NonNull<Header>) -> bool {
+        // Relaxed: published by the next line. Nobody reads it while no writer waits.
+        self.waiting.store(writer.as_ptr(), Ordering::Relaxed);
+        // AcqRel: Release publishes the writer to the last reader; Acquire pairs with the readers' Release.
+        if self.state.fetch_add(WRITER_WAITS, Ordering::AcqRel) >= READER {
+            return false;
+        }
+        // Relaxed: nobody looks at it before the cown is released.
+        self.state.fetch_sub(WRITER_WAITS, Ordering::Relaxed);
+        true
+    }
+
+    /// Counts a reader out. If it was the last and a writer waits, that one has the cown now.
+    pub(crate) fn uncount_reader(&self) -> Option<NonNull<Header>> {
+        // AcqRel: Release ends our reading before the writer writes; Acquire shows us the writer.
+        let left = self.state.fetch_sub(READER, Ordering::AcqRel) - READER;
+        if left >= READER || left & WRITER_WAITS == 0 {
+            return None;
+        }
+        // Relaxed: as in `wait_for_readers`.
+        let writer = self.waiting.load(Ordering::Relaxed);
+        self.state.fetch_sub(WRITER_WAITS, Ordering::Relaxed);
+        NonNull::new(writer)
     }
 
     pub(crate) fn keep(&self) {
@@ -89,18 +151,19 @@ impl CownHeader {
 
     /// # Safety
     ///
-    /// The caller holds the cown, or its last reference.
+    /// The caller holds the cown, to read at least, or its last reference.
     pub(crate) unsafe fn flags(&self) -> u8 {
-        // SAFETY: only the holder touches the flags, and that is the caller.
-        unsafe { *self.flags.get() }
+        // Relaxed: the acquisition ordered them.
+        (self.state.load(Ordering::Relaxed) & FLAGS) as u8
     }
 
     /// # Safety
     ///
-    /// As for [`CownHeader::flags`].
+    /// The caller holds the cown to write, or its last reference.
     pub(crate) unsafe fn set_flags(&self, flags: u8) {
-        // SAFETY: only the holder touches the flags, and that is the caller.
-        unsafe { *self.flags.get() = flags }
+        // Relaxed: the release publishes them. Nobody else changes the state while a writer holds the cown.
+        let rest = self.state.load(Ordering::Relaxed) & !FLAGS;
+        self.state.store(rest | u32::from(flags), Ordering::Relaxed);
     }
 }
 

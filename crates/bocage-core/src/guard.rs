@@ -62,3 +62,40 @@ impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
         (**self).fmt(f)
     }
 }
+
+/// Shared access to a cown's value, for as long as the behavior runs.
+pub struct ReadGuard<'a, T> {
+    cown: NonNull<CownBox<T>>,
+    _held: PhantomData<&'a T>,
+}
+
+impl<T> ReadGuard<'_, T> {
+    /// # Safety
+    ///
+    /// The cown is held, to read, for the guard's lifetime, and holds a value.
+    pub(crate) unsafe fn new(cown: NonNull<CownBox<T>>) -> Self {
+        Self { cown, _held: PhantomData }
+    }
+
+    /// Whether a behavior that held this cown to write panicked since the last
+    /// [`clear_poison`](Guard::clear_poison).
+    pub fn is_poisoned(&self) -> bool {
+        // SAFETY: a guard means that its cown is held by us.
+        unsafe { self.cown.as_ref().header.flags() & POISONED != 0 }
+    }
+}
+
+impl<T> Deref for ReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the cown is held to read, so nobody writes, and its value is there, as `new` asked for.
+        unsafe { &(*self.cown.as_ref().storage.get()).value }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -2,7 +2,7 @@
 
 use core::any::Any;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 
 use crate::acquire::{Erased, schedule_erased};
 use crate::cown::{Cown, EMPTY, MISSING, PANICKED};
@@ -18,7 +18,8 @@ use crate::wait;
 ///
 /// # Panics
 ///
-/// If `requests` names the same cown twice: two guards would give two exclusive references to one value.
+/// If `requests` names the same cown twice, unless only to read it: two guards would give two exclusive references
+/// to one value.
 ///
 /// ```
 /// use bocage_core::{Cown, Inline, when_on};
@@ -41,7 +42,7 @@ where
     let keys = requests.keys();
     let run = move |mut place: crate::Place<'_, R>| {
         // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as checked below, and
-        // hold values, or the body would not have been called. The guards end with the call, since `R`
+        // hold values, or the body would not have been called; those named twice are only read. The guards end with the call, since `R`
         // can't borrow from them.
         let value = body(unsafe { Q::guards(&keys) });
         place.set(value);
@@ -58,35 +59,35 @@ const INLINE_COWNS: usize = 12;
 
 /// Calls `then` with all cowns of `requests`.
 fn collect<Q: Requests, T>(requests: &Q, then: impl FnOnce(&mut [Erased<'_>]) -> T) -> T {
-    let mut few: [Option<Erased<'_>>; INLINE_COWNS] = [None; INLINE_COWNS];
+    let mut few = [const { MaybeUninit::<Erased<'_>>::uninit() }; INLINE_COWNS];
     let mut count = 0;
     let mut many = Vec::new();
     requests.visit(&mut |cown| {
-        if count < INLINE_COWNS {
-            few[count] = Some(cown);
-        } else {
-            if count == INLINE_COWNS {
-                many.extend(few.iter().flatten());
+        match few.get_mut(count) {
+            Some(place) => {
+                place.write(cown);
             }
-            many.push(cown);
+            None => many.push(cown),
         }
         count += 1;
     });
-    if count > INLINE_COWNS {
-        return then(&mut many);
+    let inline = count.min(INLINE_COWNS);
+    // SAFETY: the first `inline` were written.
+    let few = unsafe { core::slice::from_raw_parts_mut(few.as_mut_ptr().cast::<Erased<'_>>(), inline) };
+    if many.is_empty() {
+        return then(few);
     }
-    // SAFETY: `Erased` holds a `NonNull`, so that an `Option` of it that is `Some` has the same layout, and
-    // the first `count` are.
-    then(unsafe { core::slice::from_raw_parts_mut(few.as_mut_ptr().cast(), count) })
+    many.extend_from_slice(few);
+    then(&mut many)
 }
 
-/// Sorts, and refuses duplicates.
+/// Sorts, and refuses duplicates that are not both reads.
 fn assert_distinct(cowns: &mut [Erased<'_>]) {
     if cowns.len() > 1 {
         crate::acquire::sort(cowns);
         assert!(
-            cowns.windows(2).all(|w| !w[0].same(&w[1])),
-            "`when` was given the same cown twice: each guard is exclusive, so name it once and use that guard"
+            cowns.windows(2).all(|w| !w[0].same(&w[1]) || w[0].reads()),
+            "`when` was given the same cown twice: a guard to write is exclusive, so name the cown once and use that guard"
         );
     }
 }
@@ -160,7 +161,7 @@ impl<R: Send + 'static> Handle<R> {
                 }
                 if flags & PANICKED != 0 {
                     this.header.set_flags(flags & !PANICKED);
-                    return Err(Failure::Panicked(ManuallyDrop::take(&mut storage.panic)));
+                    return Err(Failure::Panicked(*ManuallyDrop::take(&mut storage.panic)));
                 }
                 Err(if flags & MISSING != 0 { Failure::Missing } else { Failure::Cancelled })
             }

@@ -32,7 +32,8 @@
 //!
 //! - `slot.rs`, the queue protocol: one word a slot, its states and transitions. Start here.
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior.
-//! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side.
+//! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
+//!   `grant.rs`, who is next, and the readers' count.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
 //!   and gets; `handle.rs`, results; `wait.rs`, blocking a plain thread until it has a cown.
 //! - `sync.rs`, atomics, real or loom's.
@@ -48,6 +49,7 @@ mod acquire;
 mod behavior;
 mod cown;
 mod executor;
+mod grant;
 mod guard;
 mod handle;
 mod release;
@@ -60,9 +62,9 @@ pub use acquire::{Erased, schedule_erased, try_acquire};
 pub use behavior::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
-pub use guard::Guard;
+pub use guard::{Guard, ReadGuard};
 pub use handle::{Failure, Handle, when_on};
-pub use request::{Key, Requests};
+pub use request::{Key, Read, ReadKey, Requests, read};
 pub use wait::{WorkerMark, enter_worker};
 
 /// The crate's page, whose program is a doctest like any other.

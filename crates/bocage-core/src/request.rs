@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use crate::acquire::Erased;
 use crate::cown::{Cown, CownBox};
-use crate::guard::Guard;
+use crate::guard::{Guard, ReadGuard};
 
 /// Something that `when` takes: a cown, a tuple of up to 12 requests, or a slice or `Vec` of cowns of one
 /// type; tuples nest. The body gets guards in the same shape.
@@ -14,11 +14,12 @@ use crate::guard::Guard;
 /// | `&Cown<T>` | `Guard<T>` |
 /// | `(&Cown<A>, &Cown<B>)` | `(Guard<A>, Guard<B>)` |
 /// | `&[Cown<T>]`, `&Vec<Cown<T>>` | `Vec<Guard<T>>` |
+/// | `read(&cown)` | `ReadGuard<T>` |
 /// | `()` | `()` |
 ///
 /// # Safety
 ///
-/// `guards` makes a guard only for a cown that `visit` showed, and one for each.
+/// `guards` makes a guard only for a cown that `visit` showed, of the kind that it was shown for, and one for each.
 pub unsafe trait Requests {
     /// What stays with the behavior until it runs.
     type Keys: Send + 'static;
@@ -35,7 +36,8 @@ pub unsafe trait Requests {
     ///
     /// # Safety
     ///
-    /// All cowns of `keys` are held for `'a`, hold a value, are distinct, and have no guards yet.
+    /// All cowns of `keys` are held for `'a`, hold a value, are distinct (but for those that are only read), and
+    /// have no guards yet.
     unsafe fn guards<'a>(keys: &'a Self::Keys) -> Self::Guards<'a>;
 }
 
@@ -61,6 +63,52 @@ unsafe impl<T: Send + 'static> Requests for &Cown<T> {
     unsafe fn guards<'a>(keys: &'a Key<T>) -> Guard<'a, T> {
         // SAFETY: passed on from the caller.
         unsafe { Guard::new(keys.0) }
+    }
+}
+
+/// Asks to read a cown: behaviors that only read it run at the same time. See [`read`].
+#[derive(Clone, Copy, Debug)]
+pub struct Read<C>(C);
+
+/// Asks only to read `cown`.
+///
+/// Consecutive readers of a cown hold it together; a writer waits for those before it, and readers that come
+/// behind a waiting writer wait for that one, so nobody starves. That is why the value must be `Sync`.
+///
+/// ```
+/// use bocage_core::{Cown, Inline, read, when_on};
+///
+/// let (prices, cart) = (Cown::new(vec![3, 5]), Cown::new(0));
+/// drop(when_on(Inline, (read(&prices), &cart), |(prices, mut cart)| *cart += prices.iter().sum::<i32>()));
+/// assert_eq!(when_on(Inline, read(&cart), |cart| *cart).wait().unwrap(), 8);
+/// ```
+pub fn read<T>(cown: &Cown<T>) -> Read<&Cown<T>> {
+    Read(cown)
+}
+
+/// Where to find one cown's value once it is held to read.
+pub struct ReadKey<T>(NonNull<CownBox<T>>);
+
+// SAFETY: a key is used only by a behavior that holds the cown to read, on whatever thread that runs, to make
+// references that are shared with other threads.
+unsafe impl<T: Send + Sync> Send for ReadKey<T> {}
+
+// SAFETY: one guard to read for the one cown shown to read.
+unsafe impl<T: Send + Sync + 'static> Requests for Read<&Cown<T>> {
+    type Keys = ReadKey<T>;
+    type Guards<'a> = ReadGuard<'a, T>;
+
+    fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>)) {
+        see(Erased::read(self.0));
+    }
+
+    fn keys(&self) -> ReadKey<T> {
+        ReadKey(self.0.as_box())
+    }
+
+    unsafe fn guards<'a>(keys: &'a ReadKey<T>) -> ReadGuard<'a, T> {
+        // SAFETY: passed on from the caller.
+        unsafe { ReadGuard::new(keys.0) }
     }
 }
 

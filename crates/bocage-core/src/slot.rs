@@ -2,38 +2,51 @@
 //!
 //! # The queue
 //!
-//! A cown holds one atomic `tail`: null while nobody holds or waits for the cown, otherwise the slot
-//! that came last. Each slot belongs to one behavior and names one cown. The queue is an MCS lock
-//! (Mellor-Crummey and Scott, 1991) whose nodes are acquired by two-phase locking, as in "When
-//! Concurrency Matters: Behaviour-Oriented Concurrency" (OOPSLA 2023, section 4), with one change: a
-//! release never waits.
+//! A cown holds one atomic `tail`: null while the queue is empty, otherwise the slot that came last. Each
+//! slot belongs to one behavior and names one cown, to write or to read. The queue is an MCS lock
+//! (Mellor-Crummey and Scott, 1991) whose nodes are acquired by two-phase locking, as in "When Concurrency
+//! Matters: Behaviour-Oriented Concurrency" (OOPSLA 2023, section 4), with two changes: a release never
+//! waits, and consecutive readers hold the cown together.
 //!
 //! # The word of a slot
 //!
-//! | value       | meaning                                                              |
-//! |-------------|----------------------------------------------------------------------|
-//! | `ENQUEUING` | the behavior is still in phase 1                                     |
-//! | `ENQUEUED`  | the behavior has its place in every queue; no successor is known yet |
-//! | *successor* | the behavior that comes next on this cown (its header's address)     |
-//! | *released*  | own header's address with `RELEASED_TAG`: the cown was given up      |
+//! | value            | bits                                   | meaning                                           |
+//! |------------------|----------------------------------------|---------------------------------------------------|
+//! | *enqueuing*      | 0                                      | the behavior is still in phase 1                  |
+//! | *enqueued*       | `ENQUEUED`                             | it has its place in every queue; no successor yet |
+//! | *successor*      | address, `SUCCESSOR_READS` if it reads | the behavior that comes next on this cown         |
+//! | *released*       | own address, `RELEASED`                | the cown was given up before a successor linked   |
 //!
-//! | from        | to          | who                   | when                                     |
-//! |-------------|-------------|-----------------------|------------------------------------------|
-//! | `ENQUEUING` | `ENQUEUED`  | the enqueuing thread  | phase 2                                  |
-//! | `ENQUEUED`  | *successor* | the successor's enqueuer | its phase 1, once it saw `ENQUEUED` or later |
-//! | `ENQUEUED`  | *released*  | the releasing thread  | the tail is no longer this slot          |
+//! A reader's word has `GRANTED` besides, from when it holds the cown. (`ENQUEUED` and `SUCCESSOR_READS` are
+//! the same bit, which the address tells apart.)
 //!
-//! Only `ENQUEUED` is contended: the successor and the releaser both leave it by one atomic swap, and
-//! whoever swaps second sees what the first left there. If the releaser comes second it finds the
-//! successor and hands the cown over; if the successor comes second it finds *released*, has the cown at
-//! once, and gives up the block that the releaser left behind for it. No side ever waits for the other.
+//! | from        | to          | who                      | when                                            |
+//! |-------------|-------------|--------------------------|-------------------------------------------------|
+//! | *enqueuing* | *enqueued*  | the enqueuing thread     | phase 2                                         |
+//! | *enqueued*  | *successor* | the successor's enqueuer | its phase 1, once it saw that this one's ended  |
+//! | *enqueued*  | *released*  | the releasing thread     | the tail is no longer this slot                 |
+//! | any         | + `GRANTED` | who grants to a reader   | once, before its release                        |
+//!
+//! Only *enqueued* is contended: the successor and the releaser both leave it by one exchange, and whoever
+//! comes second sees what the first left there. If the releaser comes second it finds the successor; if the
+//! successor comes second it finds *released*, and drops the reference to the block that was left for it. No
+//! side ever waits for the other.
+//!
+//! # The state of a cown
+//!
+//! Beside its flags it counts the readers that hold the cown now (`READER` each), and says whether a writer
+//! waits for them (`WRITER_WAITS`; which one stands beside it). There is at most one such writer: it comes
+//! right after the last of the readers, and all others come after it.
 //!
 //! # Enqueue (phase 1, in ascending order of cown address, then phase 2)
 //!
 //! 1. Swap the own slot into `tail`.
-//! 2. No predecessor: the cown is acquired. Otherwise wait while the predecessor's word is `ENQUEUING`,
-//!    then swap the own header in.
-//! 3. When all slots went through 1 and 2, set every own word to `ENQUEUED`.
+//! 2. No predecessor: enter. Otherwise wait while the predecessor is *enqueuing*, then link behind it; if it
+//!    was *released*, or is a reader that holds the cown: enter.
+//! 3. When all slots went through 1 and 2, set every own word to *enqueued*.
+//!
+//! To *enter*: a reader counts itself, and has the cown. A writer has it if no reader is counted; otherwise
+//! it says that it waits and, if the last reader left just before that, has it all the same.
 //!
 //! A successor goes on to its next cown only after its predecessor ended phase 1, hence (by induction
 //! along the queue) after everybody before it there did. So two behaviors that share several cowns stand
@@ -41,88 +54,161 @@
 //!
 //! # Release
 //!
-//! 1. If a successor is linked, hand over. Otherwise reset `tail` from the own slot to null; that worked:
-//!    done.
-//! 2. Otherwise somebody swapped `tail` but has not linked yet. Take one reference to the own block (for
-//!    whoever links), swap in *released*; if that yields a successor after all, hand over and give the
-//!    reference back.
+//! *Leave the queue*: if a successor is linked, nothing. Otherwise reset `tail` from the own slot to null; if
+//! that fails somebody swapped `tail` but has not linked yet: take one reference to the own block (for whoever
+//! links), and exchange *enqueued* for *released*; if a successor linked meanwhile, give the reference back.
+//!
+//! A writer leaves the queue and hands over to the successor, if it found one. A reader leaves the queue, where
+//! its successor is no longer its business, and then counts itself out; the last one that does grants to the
+//! writer that waits.
+//!
+//! # Grant
+//!
+//! To a writer: it has the cown. To a reader: count it, set `GRANTED` in its word; if it has a successor that
+//! reads, grant to that one next; if one that writes, that one enters.
 //!
 //! # Invariants
 //!
 //! - A queue that is not empty holds one reference to its cown: the behavior whose swap found `tail` null
-//!   takes it, each hand-over passes it on, the release that resets `tail` drops it.
+//!   takes it, the release that resets `tail` drops it. A reader holds one more, since others behind it may
+//!   empty the queue before it is done.
 //! - A slot's memory lives until its successor has linked, or until `tail` was reset.
-//! - The word is written once in each of its states, so there is no ABA.
+//! - A reader is counted before anybody can link behind it as behind one that holds the cown, and a writer
+//!   enters only behind such a one (or behind none): so the count is never taken for zero too early.
+//! - The word of a slot only ever goes down its table, so there is no ABA.
 
 use core::ptr;
 
 use crate::behavior::Header;
 use crate::cown::CownHeader;
-use crate::sync::{AtomicPtr, Ordering, spin_loop, thread};
+use crate::sync::{AtomicUsize, Ordering, spin_loop, thread};
 
-/// The behavior is still in phase 1.
-const ENQUEUING: usize = 0;
-/// The behavior has its place in all its queues, and no successor is known.
+/// The behavior has its place in all its queues (with no address).
 const ENQUEUED: usize = 1;
-/// Marks an own header's address as "released". Headers are 8-aligned, so that the bit is free.
-const RELEASED_TAG: usize = 2;
+/// The successor wants to read (with its address).
+const SUCCESSOR_READS: usize = 1;
+/// The reader holds the cown.
+const GRANTED: usize = 2;
+/// The cown was given up (with the own address).
+const RELEASED: usize = 4;
+/// Headers are 8-aligned.
+const FLAGS: usize = 7;
 
 /// How often an enqueuer looks at a predecessor that is in the middle of its own phase 1 before it
 /// yields. A phase 1 takes some tens of nanoseconds a cown; this is in the order of a microsecond.
 const SPINS_BEFORE_YIELD: u32 = 100;
 
+/// What a behavior wants of a cown: its address, with the lowest bit set if it is only to be read. Ordered by
+/// address, a write before a read of the same cown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Want(*const CownHeader);
+
+impl Want {
+    /// No cown: a request that another one includes.
+    pub(crate) const NOTHING: Want = Want(ptr::null());
+
+    pub(crate) fn write(cown: *const CownHeader) -> Self {
+        Self(cown)
+    }
+
+    pub(crate) fn read(cown: *const CownHeader) -> Self {
+        Self(cown.map_addr(|a| a | 1))
+    }
+
+    /// The cown; null for nothing.
+    pub(crate) fn cown(self) -> *const CownHeader {
+        self.0.map_addr(|a| a & !1)
+    }
+
+    pub(crate) fn reads(self) -> bool {
+        self.0.addr() & 1 != 0
+    }
+}
+
 /// One request of one behavior for one cown.
 #[repr(C)]
 pub(crate) struct Slot {
-    /// Null for a duplicate of the slot before it, which every walk skips.
-    pub(crate) cown: *const CownHeader,
-    word: AtomicPtr<Header>,
+    pub(crate) want: Want,
+    word: AtomicUsize,
 }
 
-/// What linking behind a predecessor gave.
+/// Where linking behind a predecessor led.
 pub(crate) enum Linked {
-    /// The predecessor still holds the cown, and will hand it over.
+    /// In line: somebody will grant.
     Waits,
-    /// The predecessor had released it: the cown is acquired, and this block of the predecessor's has one
-    /// reference that is now ours to drop.
-    Acquired(*mut Header),
+    /// Behind a reader that holds the cown: to enter.
+    BehindReader,
+    /// The predecessor had released the cown: to enter. This block of the predecessor's has one reference
+    /// that is now ours to drop.
+    BehindNobody(*mut Header),
 }
 
-/// What a release found.
-pub(crate) enum Released {
-    /// Nobody waits; the queue is empty and its reference to the cown is to be dropped.
+/// What a behavior found when it left a queue.
+pub(crate) enum Left {
+    /// Nobody came after it; the queue is empty, and its reference to the cown is to be dropped.
     Empty,
-    /// This behavior comes next.
-    To(*mut Header),
-    /// Somebody comes next but has not linked yet; it will find the cown released. The block must stay
-    /// for it: one reference, taken through `keep`, now belongs to it.
-    Left,
+    /// This behavior comes next, and reads if so said.
+    Successor(*mut Header, bool),
+    /// Somebody comes next but has not linked yet; it will find the word *released*. The block must stay for
+    /// it: one reference, taken through `keep`, now belongs to it.
+    Unlinked,
+}
+
+fn address(word: usize) -> Option<*mut Header> {
+    let address = word & !FLAGS;
+    // The addresses in words are exposed by `link` and `leave`.
+    (address != 0).then(|| ptr::with_exposed_provenance_mut(address))
 }
 
 impl Slot {
     /// A slot whose behavior has yet to go through phase 1.
-    pub(crate) fn enqueuing(cown: *const CownHeader) -> Self {
-        Self { cown, word: AtomicPtr::new(ptr::without_provenance_mut(ENQUEUING)) }
+    pub(crate) fn enqueuing(want: Want) -> Self {
+        Self { want, word: AtomicUsize::new(0) }
     }
 
     /// A slot at the head of a queue that nobody else can reach yet.
-    pub(crate) fn enqueued(cown: *const CownHeader) -> Self {
-        Self { cown, word: AtomicPtr::new(ptr::without_provenance_mut(ENQUEUED)) }
+    pub(crate) fn enqueued(want: Want) -> Self {
+        Self { want, word: AtomicUsize::new(ENQUEUED) }
     }
 
     /// Phase 2.
     pub(crate) fn finish_enqueue(&self) {
         // Release: pairs with the Acquire load in `await_enqueued`; a successor that goes on to its next
         // cown must find our slots in all the tails that we swapped.
-        self.word.store(ptr::without_provenance_mut(ENQUEUED), Ordering::Release);
+        if self.want.reads() {
+            // Somebody may grant at the same time.
+            self.word.fetch_or(ENQUEUED, Ordering::Release);
+        } else {
+            self.word.store(ENQUEUED, Ordering::Release);
+        }
+    }
+
+    /// Phase 2 and the grant in one, for a reader that is alone in the queue.
+    pub(crate) fn finish_granted(&self) {
+        // Release: as above.
+        self.word.store(ENQUEUED | GRANTED, Ordering::Release);
+    }
+
+    /// Sets `GRANTED` during the own phase 1, when nobody else can reach the word.
+    pub(crate) fn set_granted_in_phase_1(&self) {
+        // Relaxed: published by `finish_enqueue`.
+        self.word.store(GRANTED, Ordering::Relaxed);
+    }
+
+    /// Sets `GRANTED`; returns the successor and whether it reads, if there is one already.
+    pub(crate) fn set_granted(&self) -> Option<(*mut Header, bool)> {
+        // AcqRel: Release publishes the count that the reader is in to whoever links behind it; Acquire
+        // pairs with the Release in `link`: the successor's block is about to be used.
+        let word = self.word.fetch_or(GRANTED, Ordering::AcqRel);
+        address(word).map(|successor| (successor, word & SUCCESSOR_READS != 0))
     }
 
     /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield.
     pub(crate) fn await_enqueued(&self) -> u32 {
         let mut spins = 0_u32;
         let mut yields = 0_u32;
-        // Acquire: pairs with the Release store in `finish_enqueue`.
-        while self.word.load(Ordering::Acquire).addr() == ENQUEUING {
+        // Acquire: pairs with the Release in `finish_enqueue`.
+        while self.word.load(Ordering::Acquire) & !GRANTED == 0 {
             if spins < SPINS_BEFORE_YIELD && !cfg!(loom) {
                 spins += 1;
                 spin_loop();
@@ -136,45 +222,55 @@ impl Slot {
 
     /// Names `successor` as the next on this cown. Called once, by the enqueuer that found this slot in
     /// the tail, and after `await_enqueued`.
-    pub(crate) fn link(&self, successor: *mut Header) -> Linked {
-        // AcqRel: Release publishes the successor's block to the releaser (its Acquire in `release`);
-        // Acquire pairs with the releaser's swap, whose body's writes we are about to own.
-        let before = self.word.swap(successor, Ordering::AcqRel);
-        if before.addr() == ENQUEUED {
-            return Linked::Waits;
+    pub(crate) fn link(&self, successor: *mut Header, reads: bool) -> Linked {
+        let next = successor.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
+        // Acquire: pairs with the releaser's exchange, whose body's writes we may be about to own.
+        let mut word = self.word.load(Ordering::Acquire);
+        // Twice at most: besides us only a grant and a release change the word, each once, and the release
+        // ends the loop.
+        while word & RELEASED == 0 {
+            let linked = next | word & GRANTED;
+            // AcqRel: Release publishes the successor's block to whoever grants; Acquire as above.
+            match self.word.compare_exchange_weak(word, linked, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if word & GRANTED != 0 => return Linked::BehindReader,
+                Ok(_) => return Linked::Waits,
+                Err(now) => word = now,
+            }
         }
-        debug_assert_eq!(before.addr() & RELEASED_TAG, RELEASED_TAG);
-        Linked::Acquired(before.map_addr(|a| a & !RELEASED_TAG))
+        Linked::BehindNobody(address(word).expect("a released word names its own behavior"))
     }
 
-    /// Gives the cown up. `own` is the header of this slot's behavior; `keep` takes one reference to its
-    /// block, `unkeep` drops it again.
+    /// Leaves the queue. `own` is the header of this slot's behavior; `keep` takes one reference to its block,
+    /// `unkeep` drops it again.
     ///
     /// # Safety
     ///
-    /// The behavior holds this slot's cown, which its queue keeps alive, and calls this once.
-    pub(crate) unsafe fn release(&self, own: *mut Header, keep: impl FnOnce(), unkeep: impl FnOnce()) -> Released {
+    /// The behavior holds this slot's cown, which somebody keeps alive, and calls this once.
+    pub(crate) unsafe fn leave(&self, own: *mut Header, keep: impl FnOnce(), unkeep: impl FnOnce()) -> Left {
         // Acquire: pairs with the Release in `link`; the successor's block is about to be used.
-        let seen = self.word.load(Ordering::Acquire);
-        if seen.addr() != ENQUEUED {
-            return Released::To(seen);
+        let word = self.word.load(Ordering::Acquire);
+        if let Some(successor) = address(word) {
+            return Left::Successor(successor, word & SUCCESSOR_READS != 0);
         }
-        // SAFETY: the queue is not empty, as our slot is in it, so it keeps the cown alive.
-        let tail = unsafe { &(*self.cown).tail };
+        // SAFETY: kept alive, as the caller says.
+        let tail = unsafe { &(*self.want.cown()).tail };
         let us = ptr::from_ref(self).cast_mut();
-        // Release: publishes the body's writes to the next enqueuer's swap. Relaxed on failure: the swap
+        // Release: publishes the body's writes to the next enqueuer's swap. Relaxed on failure: the exchange
         // below does the acquiring.
         if tail.compare_exchange(us, ptr::null_mut(), Ordering::Release, Ordering::Relaxed).is_ok() {
-            return Released::Empty;
+            return Left::Empty;
         }
         keep();
-        // AcqRel: Release publishes the body's writes to the successor's swap in `link`; Acquire as for
-        // the load above.
-        let before = self.word.swap(own.map_addr(|a| a | RELEASED_TAG), Ordering::AcqRel);
-        if before.addr() == ENQUEUED {
-            return Released::Left;
+        // AcqRel: Release publishes the body's writes to the successor in `link`; Acquire as for the load
+        // above. `word` can't have changed but by the successor: a reader that releases was granted before.
+        let released = own.expose_provenance() | RELEASED;
+        match self.word.compare_exchange(word, released, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Left::Unlinked,
+            Err(now) => {
+                unkeep();
+                let successor = address(now).expect("only a successor changes the word of a holder");
+                Left::Successor(successor, now & SUCCESSOR_READS != 0)
+            }
         }
-        unkeep();
-        Released::To(before)
     }
 }
