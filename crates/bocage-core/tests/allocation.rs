@@ -68,13 +68,13 @@ fn a_behavior_is_one_small_allocation_from_its_schedule_to_its_end() {
     let capture = [1_u64; 3];
 
     let (count, bytes, waiting) = allocated(|| {
-        let held = try_acquire(shelf, &cowns[0]);
+        let held = try_acquire(&cowns[0]);
         let waiting = when_on(shelf, &cowns[0], move |mut n| *n += capture[0]);
         drop(held);
         waiting
     });
     assert_eq!(count, 2, "one for the token that holds the cown, one for the behavior");
-    let token = allocated(|| try_acquire(shelf, &cowns[1])).1;
+    let token = allocated(|| try_acquire(&cowns[1])).1;
     let beside = bytes - token - mem::size_of_val(&capture);
     assert!(beside <= PENDING, "a pending behavior takes {beside} bytes beside its closure");
 

@@ -21,7 +21,7 @@ fn on_a_small_stack<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static
 fn a_million_behaviors_that_wait_for_one_cown_run_on_a_small_stack() {
     let seen = on_a_small_stack(|| {
         let cown = Cown::new(0);
-        let held = try_acquire(Inline, &cown).unwrap();
+        let held = try_acquire(&cown).unwrap();
         for _ in 0..LINKS {
             drop(when_on(Inline, &cown, |mut n| *n += 1));
         }

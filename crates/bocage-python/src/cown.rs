@@ -1,6 +1,6 @@
 //! The Python type `Cown`: a handle, and what its owner may do with it.
 
-use bocage_core::{Executor, Ready, try_acquire};
+use bocage_core::try_acquire;
 
 pub(crate) use crate::cell::CownHandle;
 use crate::lifecycle;
@@ -133,18 +133,8 @@ fn unwrap(this: This<'_, Cown>, args: Args<'_>) -> Result<Obj> {
     }
 }
 
-/// Holds cowns for code outside behaviors: it gets its token at once or not at all, so nothing runs here.
-#[derive(Clone, Copy)]
-struct Nowhere;
-
-impl Executor for Nowhere {
-    fn ready(&self, ready: Ready) {
-        drop(ready);
-    }
-}
-
 fn take_hold(state: &State, handle: &CownHandle) -> Result<()> {
-    let token = try_acquire(Nowhere, handle.core()).ok_or_else(|| {
+    let token = try_acquire(handle.core()).ok_or_else(|| {
         Error::runtime_error(
             "the cown is taken: a behavior holds it or waits for it, or it was acquired before; schedule a behavior \
              on it, or acquire it when the runtime is quiet",
