@@ -22,8 +22,8 @@
 //! # Ok::<(), bocage::Failure>(())
 //! ```
 //!
-//! What `when` takes is a [`Requests`]: a cown, a slice or a `Vec` of cowns, a tuple of these. What it
-//! gives is a [`Handle`] of the result. Wait for it on a plain thread; in a behavior, ask for the result as
+//! What `when` takes is a [`Requests`]: a cown, a slice or a `Vec` of cowns, a tuple of these. A cown may be asked
+//! for only to be [`read`]: behaviors that read it run at the same time. What `when` gives is a [`Handle`] of the result. Wait for it on a plain thread; in a behavior, ask for the result as
 //! one asks for any cown, or ignore it.
 //!
 //! ```
@@ -76,7 +76,7 @@
 
 mod default;
 
-pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Requests};
+pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Read, ReadGuard, Requests, read};
 pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats};
 pub use default::{default_runtime, quiesce, when};
 
@@ -98,7 +98,7 @@ pub use bocage_noticeboard as noticeboard;
 /// # Ok::<(), bocage::Error>(())
 /// ```
 pub mod prelude {
-    pub use crate::{Cown, Failure, Guard, Handle, Requests, Runtime, quiesce, when};
+    pub use crate::{Cown, Failure, Guard, Handle, ReadGuard, Requests, Runtime, quiesce, read, when};
 }
 
 /// The crate's page, whose program is a doctest like any other.
