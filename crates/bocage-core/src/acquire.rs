@@ -60,13 +60,9 @@ where
     R: Send + 'static,
     F: FnOnce(Place<'_, R>) + Send + 'static,
 {
-    let stalled = executor.clone();
-    sort(cowns);
-    // SAFETY: `Erased` is a `Want` and a zero-sized marker.
-    let wants = unsafe { core::slice::from_raw_parts(cowns.as_ptr().cast::<Want>(), cowns.len()) };
-    let (header, result) = behavior::allocate(executor, wants, initial, body);
+    let (header, result) = behavior::allocate(executor, schedule_order(cowns), initial, body);
     // SAFETY: fresh from `allocate`; each cown is kept alive by the handle that its `Erased` borrows.
-    unsafe { enqueue(header, |yields| stalled.stalled(yields)) };
+    unsafe { enqueue(header) };
     // SAFETY: the handle's reference, which `allocate` counted.
     unsafe { Cown::from_counted(result) }
 }
@@ -127,6 +123,13 @@ impl Executor for Nowhere {
     }
 }
 
+/// The wants of these cowns, in the order in which they are to be visited.
+pub(crate) fn schedule_order<'s>(cowns: &'s mut [Erased<'_>]) -> &'s [Want] {
+    sort(cowns);
+    // SAFETY: `Erased` is a `Want` and a zero-sized marker.
+    unsafe { core::slice::from_raw_parts(cowns.as_ptr().cast::<Want>(), cowns.len()) }
+}
+
 /// Ascending order of address, the total order that makes deadlock impossible.
 pub(crate) fn sort(cowns: &mut [Erased<'_>]) {
     match cowns {
@@ -145,13 +148,13 @@ pub(crate) fn sort(cowns: &mut [Erased<'_>]) {
 /// # Safety
 ///
 /// `header` is of a fresh block that nobody else knows, its cowns are sorted and alive.
-unsafe fn enqueue(header: NonNull<Header>, stalled: impl Fn(u32)) {
+unsafe fn enqueue(header: NonNull<Header>) {
     // SAFETY: the run's reference keeps the block alive until the behavior is ready, and it can't be ready
     // before the last step below, after which the block is not used.
     let slots = unsafe { Header::slots(header) };
     if let [slot] = slots {
         // SAFETY: as above.
-        unsafe { enqueue_one(header, slot, stalled) };
+        unsafe { enqueue_one(header, slot) };
         return;
     }
     let mut acquired = 0;
@@ -161,7 +164,7 @@ unsafe fn enqueue(header: NonNull<Header>, stalled: impl Fn(u32)) {
         // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant. A
         // reader that has the cown is marked before anybody can link behind it.
         unsafe {
-            let predecessor = swap_tail(slot, &stalled);
+            let predecessor = swap_tail(header, slot);
             if predecessor.is_none_or(|p| link(p, header, slot)) && grant::enter(&*slot.want.cown(), header, slot) {
                 acquired += 1;
                 if slot.want.reads() {
@@ -190,12 +193,12 @@ unsafe fn enqueue(header: NonNull<Header>, stalled: impl Fn(u32)) {
 /// # Safety
 ///
 /// As for [`enqueue`].
-unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, stalled: impl Fn(u32)) {
+unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
     // SAFETY: as for `enqueue`; once linked, the block is used only if that led to the cown, and then by
     // nobody else.
     unsafe {
         let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
-        match swap_tail(slot, &stalled) {
+        match swap_tail(header, slot) {
             None if slot.want.reads() => {
                 grant::enter(cown.as_ref(), header, slot);
                 slot.finish_granted();
@@ -230,8 +233,8 @@ unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, stalled: impl Fn(u32
 ///
 /// # Safety
 ///
-/// The cown is alive.
-unsafe fn swap_tail<'a>(slot: &'a Slot, stalled: &impl Fn(u32)) -> Option<&'a Slot> {
+/// The cown is alive, and the slot is `header`'s, which is in phase 1.
+pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&Slot> {
     // SAFETY: the caller keeps the cown alive.
     let cown = unsafe { &*slot.want.cown() };
     // AcqRel: Release publishes our slot to the next enqueuer; Acquire shows us the predecessor's slot or,
@@ -245,7 +248,8 @@ unsafe fn swap_tail<'a>(slot: &'a Slot, stalled: &impl Fn(u32)) -> Option<&'a Sl
     let predecessor = unsafe { &*before };
     let yields = predecessor.await_enqueued();
     if yields > 0 {
-        stalled(yields);
+        // SAFETY: we are in phase 1.
+        unsafe { Header::stalled(header, yields) };
     }
     Some(predecessor)
 }
@@ -255,7 +259,7 @@ unsafe fn swap_tail<'a>(slot: &'a Slot, stalled: &impl Fn(u32)) -> Option<&'a Sl
 /// # Safety
 ///
 /// `predecessor` came from the own swap of the tail and is used no more.
-unsafe fn link(predecessor: &Slot, header: NonNull<Header>, slot: &Slot) -> bool {
+pub(crate) unsafe fn link(predecessor: &Slot, header: NonNull<Header>, slot: &Slot) -> bool {
     match predecessor.link(header.as_ptr(), slot.want.reads()) {
         Linked::Waits => false,
         Linked::BehindReader => true,

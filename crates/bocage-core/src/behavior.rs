@@ -46,15 +46,19 @@ use crate::sync::{AtomicU32, Ordering};
 pub(crate) struct Header {
     vtable: &'static Vtable,
     pending: AtomicU32,
-    /// Requests, duplicates included; the result's slot comes after them and is not counted.
+    /// Requests, duplicates included; the result's slot comes after them and is not counted. With `BATCHED`.
     requests: u32,
 }
+
+/// The behavior is one of a batch: it uses its pending count whatever the number of its requests.
+const BATCHED: u32 = 1 << 31;
 
 /// What is done with a behavior whose types are forgotten.
 struct Vtable {
     run: unsafe fn(NonNull<Header>, Mode),
     ready: unsafe fn(NonNull<Header>, Arrival),
     result: unsafe fn(NonNull<Header>) -> NonNull<CownHeader>,
+    stalled: unsafe fn(NonNull<Header>, u32),
 }
 
 /// Whether a ready behavior's body is to run.
@@ -116,7 +120,7 @@ impl Header {
     /// `this` is the header of a live block.
     pub(crate) unsafe fn slots<'a>(this: NonNull<Self>) -> &'a [Slot] {
         // SAFETY: the slots follow the header in the block, which the caller keeps alive.
-        unsafe { core::slice::from_raw_parts(Self::first_slot(this), this.as_ref().requests as usize) }
+        unsafe { core::slice::from_raw_parts(Self::first_slot(this), this.as_ref().requests()) }
     }
 
     /// The result's slot.
@@ -126,7 +130,7 @@ impl Header {
     /// As for [`Header::slots`].
     pub(crate) unsafe fn result_slot<'a>(this: NonNull<Self>) -> &'a Slot {
         // SAFETY: it comes after the requests' slots.
-        unsafe { &*Self::first_slot(this).add(this.as_ref().requests as usize) }
+        unsafe { &*Self::first_slot(this).add(this.as_ref().requests()) }
     }
 
     fn first_slot(this: NonNull<Self>) -> *mut Slot {
@@ -158,6 +162,21 @@ impl Header {
         self.requests == 1
     }
 
+    /// How many requests there are, duplicates included.
+    fn requests(&self) -> usize {
+        (self.requests & !BATCHED) as usize
+    }
+
+    /// Makes it one of a batch. For a block that nobody else knows.
+    ///
+    /// # Safety
+    ///
+    /// `this` is the header of a live block.
+    pub(crate) unsafe fn set_batched(this: NonNull<Self>) {
+        // SAFETY: nobody else knows the block.
+        unsafe { (*this.as_ptr()).requests |= BATCHED }
+    }
+
     /// The result's cown, which counts the block's references.
     ///
     /// # Safety
@@ -166,6 +185,16 @@ impl Header {
     pub(crate) unsafe fn result(this: NonNull<Self>) -> NonNull<CownHeader> {
         // SAFETY: the vtable was made for this block's types.
         unsafe { (this.as_ref().vtable.result)(this) }
+    }
+
+    /// Tells the executor that the enqueue had to yield.
+    ///
+    /// # Safety
+    ///
+    /// The behavior is in phase 1 still.
+    pub(crate) unsafe fn stalled(this: NonNull<Self>, yields: u32) {
+        // SAFETY: the vtable was made for this block's types.
+        unsafe { (this.as_ref().vtable.stalled)(this, yields) }
     }
 
     /// Gives a ready behavior to its executor.
@@ -187,7 +216,7 @@ impl Header {
     pub(crate) unsafe fn abandon(this: NonNull<Self>) {
         // SAFETY: the slots are the block's own until the references are dropped; nulled, they are skipped.
         unsafe {
-            for i in 0..this.as_ref().requests as usize {
+            for i in 0..this.as_ref().requests() {
                 (*Self::first_slot(this).add(i)).want = Want::NOTHING;
             }
             Self::run(this, Mode::Cancel);
@@ -222,11 +251,16 @@ where
     F: FnOnce(Place<'_, R>) + Send + 'static,
 {
     let vtable = &const {
-        Vtable { run: Front::<E, R, F>::run, ready: Front::<E, R, F>::ready, result: Front::<E, R, F>::result_of }
+        Vtable {
+            run: Front::<E, R, F>::run,
+            ready: Front::<E, R, F>::ready,
+            result: Front::<E, R, F>::result_of,
+            stalled: Front::<E, R, F>::stalled,
+        }
     };
     let cown_vtable = &const { CownVtable { free: Front::<E, R, F>::free } };
-    let requests = u32::try_from(wants.len()).ok().filter(|n| *n < u32::MAX - 1);
-    let requests = requests.expect("a behavior asks for fewer than four thousand million cowns");
+    let requests = u32::try_from(wants.len()).ok().filter(|n| *n < BATCHED);
+    let requests = requests.expect("a behavior asks for fewer than two thousand million cowns");
     let layout = Front::<E, R, F>::layout(requests);
     // SAFETY: the layout is not empty: it holds a header at least.
     let Some(front) = NonNull::new(unsafe { alloc::alloc(layout) }.cast::<Front<E, R, F>>()) else {
@@ -286,6 +320,11 @@ where
     unsafe fn result_of(header: NonNull<Header>) -> NonNull<CownHeader> {
         // SAFETY: the result is the front's first field.
         unsafe { Self::of(header).cast() }
+    }
+
+    unsafe fn stalled(header: NonNull<Header>, yields: u32) {
+        // SAFETY: called by the enqueuer, before the behavior can be ready.
+        unsafe { Self::of(header).as_ref().executor.stalled(yields) }
     }
 
     unsafe fn ready(header: NonNull<Header>, arrival: Arrival) {
@@ -359,7 +398,7 @@ where
         // SAFETY: the last reference is gone: nobody else can reach the block. The closure was taken by the
         // run, without which the run's reference would still be there.
         unsafe {
-            let layout = Self::layout(this.as_ref().header.requests);
+            let layout = Self::layout(this.as_ref().header.requests() as u32);
             struct Memory(NonNull<u8>, Layout);
             impl Drop for Memory {
                 fn drop(&mut self) {
@@ -369,7 +408,7 @@ where
             }
             let _memory = Memory(this.cast(), layout);
             let header = NonNull::from(&this.as_ref().header);
-            for i in 0..=this.as_ref().header.requests as usize {
+            for i in 0..=this.as_ref().header.requests() {
                 ptr::drop_in_place(Header::first_slot(header).add(i));
             }
             ptr::drop_in_place(&raw mut (*this.as_ptr()).header);

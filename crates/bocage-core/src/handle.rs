@@ -5,6 +5,7 @@ use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
 
 use crate::acquire::{Erased, schedule_erased};
+use crate::behavior::Place;
 use crate::cown::{Cown, EMPTY, MISSING, PANICKED};
 use crate::executor::Executor;
 use crate::request::Requests;
@@ -39,26 +40,35 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    let keys = requests.keys();
-    let run = move |mut place: crate::Place<'_, R>| {
-        // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as checked below, and
-        // hold values, or the body would not have been called; those named twice are only read. The guards end with the call, since `R`
-        // can't borrow from them.
+    let run = with_guards::<Q, R, F>(requests.keys(), body);
+    collect(&requests, |cowns| Handle { result: schedule_erased(executor, cowns, None, run) })
+}
+
+/// The body in the form that the core runs: it makes the guards, and puts the result in its place.
+pub(crate) fn with_guards<Q, R, F>(keys: Q::Keys, body: F) -> impl FnOnce(Place<'_, R>) + Send + 'static
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    move |mut place| {
+        // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as `collect` checked, but for
+        // those that are only read, and hold values, or the body would not have been called. The guards end with
+        // the call, since `R` can't borrow from them.
         let value = body(unsafe { Q::guards(&keys) });
         place.set(value);
-    };
-    let result = collect(&requests, |cowns| {
-        assert_distinct(cowns);
-        schedule_erased(executor, cowns, None, run)
-    });
-    Handle { result }
+    }
 }
 
 /// Up to this many cowns are listed on the stack.
 const INLINE_COWNS: usize = 12;
 
-/// Calls `then` with all cowns of `requests`.
-fn collect<Q: Requests, T>(requests: &Q, then: impl FnOnce(&mut [Erased<'_>]) -> T) -> T {
+/// Calls `then` with all cowns of `requests`, sorted.
+///
+/// # Panics
+///
+/// As [`when_on`].
+pub(crate) fn collect<Q: Requests, T>(requests: &Q, then: impl FnOnce(&mut [Erased<'_>]) -> T) -> T {
     let mut few = [const { MaybeUninit::<Erased<'_>>::uninit() }; INLINE_COWNS];
     let mut count = 0;
     let mut many = Vec::new();
@@ -74,11 +84,14 @@ fn collect<Q: Requests, T>(requests: &Q, then: impl FnOnce(&mut [Erased<'_>]) ->
     let inline = count.min(INLINE_COWNS);
     // SAFETY: the first `inline` were written.
     let few = unsafe { core::slice::from_raw_parts_mut(few.as_mut_ptr().cast::<Erased<'_>>(), inline) };
-    if many.is_empty() {
-        return then(few);
-    }
-    many.extend_from_slice(few);
-    then(&mut many)
+    let all = if many.is_empty() {
+        few
+    } else {
+        many.extend_from_slice(few);
+        &mut many
+    };
+    assert_distinct(all);
+    then(all)
 }
 
 /// Sorts, and refuses duplicates that are not both reads.
@@ -132,7 +145,7 @@ impl std::error::Error for Failure {}
 /// Dropping it is free and changes nothing: the behavior runs all the same. A panic in its body then shows
 /// only in what the panic hook prints, and in its cowns, which are [poisoned](crate::Guard::is_poisoned).
 pub struct Handle<R> {
-    result: Cown<R>,
+    pub(crate) result: Cown<R>,
 }
 
 impl<R: Send + 'static> Handle<R> {

@@ -34,6 +34,7 @@
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior.
 //! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
 //!   `grant.rs`, who is next, and the readers' count.
+//! - `batch.rs`, several behaviors scheduled as one.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
 //!   and gets; `handle.rs`, results; `wait.rs`, blocking a plain thread until it has a cown.
 //! - `sync.rs`, atomics, real or loom's.
@@ -46,6 +47,7 @@
 //! - One allocation for each behavior, none for a handle, a request or a release.
 
 mod acquire;
+mod batch;
 mod behavior;
 mod cown;
 mod executor;
@@ -59,6 +61,7 @@ mod sync;
 mod wait;
 
 pub use acquire::{Erased, schedule_erased, try_acquire};
+pub use batch::Batch;
 pub use behavior::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};

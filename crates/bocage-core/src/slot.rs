@@ -48,6 +48,10 @@
 //! To *enter*: a reader counts itself, and has the cown. A writer has it if no reader is counted; otherwise
 //! it says that it waits and, if the last reader left just before that, has it all the same.
 //!
+//! A *batch* of behaviors does this as if it were one: at each cown its slots are chained beforehand, the last of
+//! them is swapped in, and the first links behind the predecessor; at the end the last ones become *enqueued*. So
+//! no stranger comes between them.
+//!
 //! A successor goes on to its next cown only after its predecessor ended phase 1, hence (by induction
 //! along the queue) after everybody before it there did. So two behaviors that share several cowns stand
 //! in the same order in all of these queues, and a cycle of waits cannot arise.
@@ -169,6 +173,14 @@ impl Slot {
     /// A slot at the head of a queue that nobody else can reach yet.
     pub(crate) fn enqueued(want: Want) -> Self {
         Self { want, word: AtomicUsize::new(ENQUEUED) }
+    }
+
+    /// Names the next of the same batch, before anybody else knows this slot. It passes for enqueued then; those
+    /// behind the batch look at its last slot only.
+    pub(crate) fn chain(&self, next: *mut Header, reads: bool) {
+        let word = next.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
+        // Relaxed: published by the swap of the tail, or by the link to the first of the batch.
+        self.word.store(word, Ordering::Relaxed);
     }
 
     /// Phase 2.

@@ -7,7 +7,7 @@
 //! dropped: loom reports an `Arc` that leaks) and that the order of scheduling is the order of running.
 #![cfg(loom)]
 
-use bocage_core::{Cown, Executor, Ready, read, when_on};
+use bocage_core::{Batch, Cown, Executor, Ready, read, when_on};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -271,5 +271,39 @@ fn reads_and_writes_over_two_cowns_stand_in_one_order() {
         copy(&b, &a, 2, &leak);
         ann.join().unwrap();
         assert_eq!((marks(&a), marks(&b)), (vec![2], vec![1]), "both ran");
+    });
+}
+
+/// Ann schedules two behaviors in one step, one on her own cown and one on both cowns. So does Bob.
+///
+/// Failed first with batches whose behaviors went through phase 1 one after the other: Bob came between them.
+#[test]
+fn nobody_comes_between_the_behaviors_of_a_batch() {
+    fn pair(x: &Cown<Log>, y: &Cown<Log>, marks: [u8; 2], leak: &Arc<()>) {
+        let mut batch = Batch::new();
+        let (first, second) = (leak.clone(), leak.clone());
+        drop(batch.when_on(Here, x, move |mut x| {
+            x.mark(marks[0]);
+            first
+        }));
+        drop(batch.when_on(Here, (y, x), move |(mut y, mut x)| {
+            y.mark(marks[1]);
+            x.mark(marks[1]);
+            second
+        }));
+    }
+    loom::model(|| {
+        let leak = Arc::new(());
+        let (a, b) = (Log::cown(&leak), Log::cown(&leak));
+        let ann = {
+            let (a, b, leak) = (a.clone(), b.clone(), leak.clone());
+            thread::spawn(move || pair(&a, &b, [1, 2], &leak))
+        };
+        pair(&b, &a, [3, 4], &leak);
+        ann.join().unwrap();
+        let (on_a, on_b) = (marks(&a), marks(&b));
+        assert!(on_a == [1, 2, 4] || on_a == [4, 1, 2], "Ann's two are neighbours on a: {on_a:?}");
+        assert!(on_b == [3, 4, 2] || on_b == [2, 3, 4], "Bob's two are neighbours on b: {on_b:?}");
+        assert_eq!(on_a[0] == 1, on_b[0] == 2, "one batch came first, on both: {on_a:?} {on_b:?}");
     });
 }
