@@ -308,6 +308,7 @@ pub(crate) fn check_at_rest() -> Result<()> {
 fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
     let py = state.py();
     if !py.is_main_interpreter() {
+        state.forget_everything();
         return Ok(());
     }
     if fork::is_orphan() {

@@ -173,6 +173,13 @@ impl State {
         self.lender.recall(self.py());
     }
 
+    /// Forgets all that refers to namespaces, at the interpreter's end: one with a cown in it would keep itself, since
+    /// the collector doesn't look into a cown, which refers to its type and so to this state.
+    pub(crate) fn forget_everything(&self) {
+        self.forget_program();
+        drop(self.helpers.take());
+    }
+
     /// Proof of being attached: a state is reached only through its interpreter.
     pub(crate) fn py(&self) -> Attached {
         // SAFETY: `State` is neither Send nor Sync (it holds objects).
