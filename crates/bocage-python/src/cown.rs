@@ -45,8 +45,13 @@ pub(crate) fn new_object(state: &State, handle: CownHandle) -> Result<Obj> {
     state.cown.instantiate(Cown { handle })
 }
 
-static METHODS: [Method; 9] = [
+static METHODS: [Method; 10] = [
     method(c"unwrap", unwrap, c"unwrap($self, /)\n--\n\nTake the value out of a cown that is at rest, and leave None.\n\nReturns the value. If it is an exception that a behavior raised, raises it, once.\n\nRaises RuntimeError while behaviors are still in flight: call wait() or quiesce() first."),
+    method(
+        c"result",
+        crate::result::result,
+        c"result($self, timeout=None)\n--\n\nWait until every behavior scheduled on this cown so far is done, then take its value like unwrap().\n\ntimeout is in seconds. When it is over, raises TimeoutError, and nothing is consumed. Raises RuntimeError in a\nbehavior, which could wait for itself, and where the cown is acquired.",
+    ),
     method(c"acquire", acquire, c"acquire($self, /)\n--\n\nBecome the owner, outside behaviors, if nobody else is.\n\nBehaviors scheduled meanwhile wait until release(). Raises RuntimeError, without waiting, if the cown is taken.\n`with cown:` does both."),
     method(c"release", release, c"release($self, /)\n--\n\nGive up what acquire() took.\n\nRaises RuntimeError if the cown was not acquired here, and TypeError if its new value can't be sent to other\ninterpreters; the cown is released all the same, and holds that exception."),
     method(c"__enter__", enter, c"__enter__($self, /)\n--\n\nAcquire the cown."),

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
-//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`] and [`cycles`]; a behavior's way: [`when`], [`schedule`] and
+//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`], [`result`] and [`cycles`]; a behavior's way: [`when`], [`schedule`] and
 //! [`function`] (what travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`],
 //! [`unraised`]; [`board`], [`matrix`].
 //!
@@ -40,6 +40,7 @@ mod pending;
 #[allow(dead_code)]
 mod py;
 mod resolve;
+mod result;
 mod run;
 mod schedule;
 mod state;

@@ -33,7 +33,7 @@ static STARTING: Mutex<()> = Mutex::new(());
 const WORKER_STACK: usize = 16 << 20;
 
 /// Ctrl-C must come through within 100 ms.
-const TICK: Duration = Duration::from_millis(40);
+pub(crate) const TICK: Duration = Duration::from_millis(40);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -238,7 +238,7 @@ fn stats_dict(py: Attached, stats: &bocage_runtime::WorkerStats) -> Result<Obj> 
 }
 
 /// When a timeout is over; `None` for never.
-fn deadline(timeout: Option<Ref<'_>>) -> Result<Option<Instant>> {
+pub(crate) fn deadline(timeout: Option<Ref<'_>>) -> Result<Option<Instant>> {
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else { return Ok(None) };
     if timeout.is_bool() || !(timeout.is_int() || timeout.is_float()) {
         return Err(Error::type_error(format!(
