@@ -86,7 +86,7 @@ pub(crate) fn ensure(state: &State, workers: Option<usize>) -> Result<Arc<Run>> 
     }
     let count = match workers {
         Some(count) => count,
-        None => default_workers(py)?,
+        None => default_workers()?,
     };
     let program = Arc::new(Program::of_this_interpreter(py)?);
     // Workers need the main interpreter's GIL to make theirs.
@@ -108,7 +108,7 @@ pub(crate) fn ensure(state: &State, workers: Option<usize>) -> Result<Arc<Run>> 
 
 /// The number of workers if nobody says otherwise: physical cores less one, at least 1, at most what affinity
 /// and cgroup allow; or what the environment says.
-fn default_workers(py: Attached) -> Result<usize> {
+fn default_workers() -> Result<usize> {
     for name in ["BOCAGE_WORKERS", "BOCPY_WORKERS"] {
         let Some(text) = std::env::var_os(name) else { continue };
         let count = text.to_str().and_then(|text| text.trim().parse().ok()).filter(|count| *count > 0);
@@ -116,7 +116,6 @@ fn default_workers(py: Attached) -> Result<usize> {
             Error::value_error(format!("{name} must be a positive integer, not '{}'", text.to_string_lossy()))
         });
     }
-    let _ = py;
     Ok(worker_count())
 }
 
@@ -149,8 +148,8 @@ pub(crate) const IMPORTING: Method =
 static START_PARAMETERS: Signature<2> = Signature::new("start", ["worker_count", "debug"], 0).keyword_only(1);
 
 fn start(state: &State, args: Args<'_>) -> Result<()> {
-    let [count, debug] = START_PARAMETERS.bind(&args)?;
-    let _ = debug;
+    // `debug` asks that every value be converted on its way, and every value is.
+    let [count, _debug] = START_PARAMETERS.bind(&args)?;
     let count = match count.filter(|count| !count.is_none()) {
         None => None,
         Some(count) if !count.is_int() || count.is_bool() => {
