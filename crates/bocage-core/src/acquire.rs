@@ -10,6 +10,7 @@ use crate::behavior::{self, Arrival, Header, Place};
 use crate::cown::{Cown, CownHeader};
 use crate::executor::{Executor, Ready};
 use crate::grant;
+use crate::mailbox;
 use crate::slot::{Linked, Slot, Want};
 use crate::sync::Ordering;
 
@@ -119,7 +120,7 @@ struct Nowhere;
 
 impl Executor for Nowhere {
     fn ready(&self, ready: Ready) {
-        drop(ready);
+        mailbox::cancel(ready);
     }
 }
 

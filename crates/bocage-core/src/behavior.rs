@@ -187,6 +187,38 @@ impl Header {
         unsafe { (this.as_ref().vtable.result)(this) }
     }
 
+    /// Whether one of the cowns holds no value.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`]; the behavior holds its cowns.
+    pub(crate) unsafe fn misses_values(this: NonNull<Self>) -> bool {
+        // SAFETY: held, so the cowns are alive and their flags ours to read.
+        unsafe {
+            Self::slots(this).iter().any(|slot| {
+                let cown = slot.want.cown();
+                !cown.is_null() && (*cown).flags() & EMPTY != 0
+            })
+        }
+    }
+
+    /// Marks the cowns as left by a panic.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::misses_values`].
+    pub(crate) unsafe fn poison(this: NonNull<Self>) {
+        // SAFETY: held, so the cowns are alive, and the flags of those held to write are ours.
+        unsafe {
+            for want in Self::slots(this).iter().map(|slot| slot.want) {
+                // What was only read is as it was.
+                if !want.cown().is_null() && !want.reads() {
+                    (*want.cown()).set_flags((*want.cown()).flags() | POISONED);
+                }
+            }
+        }
+    }
+
     /// Tells the executor that the enqueue had to yield.
     ///
     /// # Safety
@@ -349,10 +381,7 @@ where
             let cown = &front.result.header;
             let storage = &mut *front.result.storage.get();
             let mut full = cown.flags() & EMPTY == 0;
-            let missing = Header::slots(header).iter().any(|s| {
-                let cown = s.want.cown();
-                !cown.is_null() && (*cown).flags() & EMPTY != 0
-            });
+            let missing = Header::misses_values(header);
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 if mode == Mode::Run && !missing {
                     closure(Place { storage, full: &mut full });
@@ -366,12 +395,7 @@ where
             }
             if let Err(payload) = outcome {
                 flags = Self::store_panic(this, full, payload);
-                for want in Header::slots(header).iter().map(|s| s.want) {
-                    // What was only read is as it was.
-                    if !want.cown().is_null() && !want.reads() {
-                        (*want.cown()).set_flags((*want.cown()).flags() | POISONED);
-                    }
-                }
+                Header::poison(header);
             }
             cown.set_flags(flags);
             release::all(header);
