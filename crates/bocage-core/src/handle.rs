@@ -48,11 +48,11 @@ where
 }
 
 /// The body in the form that the core runs: it makes the guards, and puts the result in its place.
-pub(crate) fn with_guards<Q, R, F>(keys: Q::Keys, body: F) -> impl FnOnce(Place<'_, R>) + Send + 'static
+pub(crate) fn with_guards<'s, Q, R, F>(keys: Q::Keys, body: F) -> impl FnOnce(Place<'_, R>) + Send + 's
 where
     Q: Requests,
     R: Send + 'static,
-    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 's,
 {
     move |mut place| {
         // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as `collect` checked, but for

@@ -34,7 +34,7 @@
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior.
 //! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
 //!   `grant.rs`, who is next, and the readers' count.
-//! - `batch.rs`, several behaviors scheduled as one.
+//! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
 //!   and gets; `handle.rs`, results.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
@@ -60,6 +60,7 @@ mod hold;
 mod mailbox;
 mod release;
 mod request;
+mod scope;
 mod slot;
 mod sync;
 mod worker;
@@ -73,6 +74,7 @@ pub use guard::{Guard, ReadGuard};
 pub use handle::{Failure, Handle, Outcome, when_on};
 pub use hold::{Acquire, Acquired, acquire};
 pub use request::{Key, Read, ReadKey, Requests, read};
+pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
 pub use worker::{WorkerMark, enter_worker};
 
 /// The crate's page, whose program is a doctest like any other.

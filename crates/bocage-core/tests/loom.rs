@@ -10,7 +10,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
-use bocage_core::{Acquire, Batch, Cown, Executor, Handle, Ready, acquire, read, when_on};
+use bocage_core::{Acquire, Batch, Cown, Executor, Handle, Ready, acquire, read, scope, try_acquire, when_on};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -388,5 +388,39 @@ fn a_thread_that_blocks_is_woken() {
         drop(result.wait().unwrap());
         ann.join().unwrap();
         assert_eq!((marks(&a), marks(&b)), (vec![1, 2], vec![2]));
+    });
+}
+
+/// Ann opens a scope, whose behavior another thread runs: it writes to Ann's stack. Bob comes behind it on one of its
+/// cowns.
+///
+/// Failed first with a count that was taken back before the release (Ann's cown was not free when her scope had ended),
+/// and with one that told nobody when it reached zero. (That it is taken back as `Release` is not shown here: in loom a
+/// thread's `unpark`, which comes right after, already orders the two.)
+#[test]
+fn a_scope_ends_against_its_last_release() {
+    loom::model(|| {
+        let leak = Arc::new(());
+        let (a, b) = (Log::cown(&leak), Log::cown(&leak));
+        let stack = Log { marks: UnsafeCell::new(Vec::new()), _leak: leak.clone() };
+        let (worker, bob) = scope(|s| {
+            let (shelf, stack) = (Shelf::default(), &stack);
+            s.when_on(shelf.clone(), (&a, &b), move |(mut a, mut b)| {
+                a.mark(1);
+                b.mark(1);
+                // SAFETY: nobody else looks before the scope's end, or loom says otherwise.
+                stack.marks.with_mut(|marks| unsafe { (*marks).push(1) });
+            });
+            let ready = shelf.0.lock().unwrap().take().expect("the cowns are free");
+            let worker = thread::spawn(move || ready.run());
+            let (b, leak) = (b.clone(), leak.clone());
+            (worker, thread::spawn(move || mark_one(&b, 2, &leak)))
+        });
+        assert_eq!(stack.marks(), [1]);
+        drop(stack);
+        assert!(try_acquire(&a).is_some(), "it is released when the scope ends");
+        worker.join().unwrap();
+        bob.join().unwrap();
+        assert_eq!((marks(&a), marks(&b)), (vec![1], vec![1, 2]));
     });
 }
