@@ -58,6 +58,8 @@ mod guard;
 mod handle;
 mod hold;
 mod mailbox;
+#[cfg(doctest)]
+mod refused;
 mod release;
 mod request;
 mod scope;

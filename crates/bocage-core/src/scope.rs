@@ -64,7 +64,8 @@ use crate::worker;
 ///
 /// scope(|s| {
 ///     let inside = String::from("gone before the scope is");
-///     s.when_on(Inline, (), |()| drop(inside.len()));
+///     let inside = &inside;
+///     s.when_on(Inline, (), move |()| drop(inside.len()));
 /// });
 /// ```
 pub fn scope<'env, F, T>(f: F) -> T
