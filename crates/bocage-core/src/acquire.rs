@@ -6,10 +6,11 @@
 
 use core::ptr::NonNull;
 
-use crate::behavior::{self, Arrival, Header, Place};
+use crate::behavior::{self, Arrival, Body, Header, Place};
 use crate::cown::{Cown, CownHeader};
 use crate::executor::{Executor, Ready};
 use crate::grant;
+use crate::mailbox;
 use crate::slot::{Linked, Slot, Want};
 use crate::sync::Ordering;
 
@@ -60,8 +61,24 @@ where
     R: Send + 'static,
     F: FnOnce(Place<'_, R>) + Send + 'static,
 {
+    // SAFETY: the body borrows nothing that could end.
+    unsafe { schedule(executor, cowns, initial, body) }
+}
+
+/// [`schedule_erased`], for a body that may borrow.
+///
+/// # Safety
+///
+/// What `body` borrows lasts until its ticket is dropped, or it borrows nothing.
+pub(crate) unsafe fn schedule<E, R, B>(executor: E, cowns: &mut [Erased<'_>], initial: Option<R>, body: B) -> Cown<R>
+where
+    E: Executor,
+    R: Send + 'static,
+    B: Body<R>,
+{
     let (header, result) = behavior::allocate(executor, schedule_order(cowns), initial, body);
-    // SAFETY: fresh from `allocate`; each cown is kept alive by the handle that its `Erased` borrows.
+    // SAFETY: fresh from `allocate`; each cown is kept alive by the handle that its `Erased` borrows. After its run
+    // the block holds nothing of the body, whoever frees it.
     unsafe { enqueue(header) };
     // SAFETY: the handle's reference, which `allocate` counted.
     unsafe { Cown::from_counted(result) }
@@ -90,7 +107,7 @@ pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
     if !target.tail.load(Ordering::Relaxed).is_null() || !target.is_without_readers() {
         return None;
     }
-    let (header, result) = behavior::allocate(Nowhere, &[Want::write(target)], Some(()), |_| {});
+    let (header, result) = behavior::allocate(Nowhere, &[Want::write(target)], Some(()), |_: Place<'_, ()>| {});
     // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
     // the end, when the token (or the cancelled run) has its own.
     let _handle = unsafe { Cown::from_counted(result) };
@@ -119,7 +136,7 @@ struct Nowhere;
 
 impl Executor for Nowhere {
     fn ready(&self, ready: Ready) {
-        drop(ready);
+        mailbox::cancel(ready);
     }
 }
 
@@ -147,7 +164,8 @@ pub(crate) fn sort(cowns: &mut [Erased<'_>]) {
 ///
 /// # Safety
 ///
-/// `header` is of a fresh block that nobody else knows, its cowns are sorted and alive.
+/// `header` is of a fresh block that nobody else knows, its cowns are sorted and alive, and what its body borrows lasts
+/// as [`schedule`] says.
 unsafe fn enqueue(header: NonNull<Header>) {
     // SAFETY: the run's reference keeps the block alive until the behavior is ready, and it can't be ready
     // before the last step below, after which the block is not used.

@@ -1,7 +1,7 @@
 //! A behavior's block: the one allocation that holds all of it.
 //!
 //! ```text
-//!   front of type Front<E, R, F>                                       one for each request, and one more
+//!   front of type Front<E, R, B>                                       one for each request, and one more
 //!  +--------------------+----------+---------+------------------------+--------+ ... +--------+----------+
 //!  | result's cown      | executor | closure | header                 | slot   |     | slot   | result's |
 //!  | tail refs … value  |          |         | vtable pending slots   |        |     |        | slot     |
@@ -78,10 +78,10 @@ pub(crate) enum Arrival {
 }
 
 #[repr(C)]
-struct Front<E, R, F> {
+struct Front<E, R, B> {
     result: CownBox<R>,
     executor: E,
-    closure: UnsafeCell<ManuallyDrop<F>>,
+    body: UnsafeCell<ManuallyDrop<B>>,
     header: Header,
 }
 
@@ -109,6 +109,39 @@ impl<R> Place<'_, R> {
     pub fn get_mut(&mut self) -> Option<&mut R> {
         // SAFETY: `full` says that the value is the live field; `set` and the block's start keep it so.
         self.full.then(|| unsafe { &mut *self.storage.value })
+    }
+}
+
+/// What runs when a behavior has its cowns.
+///
+/// A closure is one. Another kind may leave a ticket behind, which outlives the body and is dropped when the behavior
+/// has released its cowns: then nothing of the body is left, and nothing that it borrowed is used any more.
+pub(crate) trait Body<R>: Send {
+    type Ticket: Ticket;
+
+    /// Called first, and once, whether the body is to run or is cancelled.
+    fn ticket(&mut self) -> Self::Ticket;
+
+    fn run(self, place: Place<'_, R>);
+}
+
+/// See [`Body`].
+pub(crate) trait Ticket {
+    /// The body panicked.
+    fn panicked(&self);
+}
+
+impl Ticket for () {
+    fn panicked(&self) {}
+}
+
+impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for F {
+    type Ticket = ();
+
+    fn ticket(&mut self) {}
+
+    fn run(self, place: Place<'_, R>) {
+        self(place);
     }
 }
 
@@ -187,6 +220,38 @@ impl Header {
         unsafe { (this.as_ref().vtable.result)(this) }
     }
 
+    /// Whether one of the cowns holds no value.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`]; the behavior holds its cowns.
+    pub(crate) unsafe fn misses_values(this: NonNull<Self>) -> bool {
+        // SAFETY: held, so the cowns are alive and their flags ours to read.
+        unsafe {
+            Self::slots(this).iter().any(|slot| {
+                let cown = slot.want.cown();
+                !cown.is_null() && (*cown).flags() & EMPTY != 0
+            })
+        }
+    }
+
+    /// Marks the cowns as left by a panic.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::misses_values`].
+    pub(crate) unsafe fn poison(this: NonNull<Self>) {
+        // SAFETY: held, so the cowns are alive, and the flags of those held to write are ours.
+        unsafe {
+            for want in Self::slots(this).iter().map(|slot| slot.want) {
+                // What was only read is as it was.
+                if !want.cown().is_null() && !want.reads() {
+                    (*want.cown()).set_flags((*want.cown()).flags() | POISONED);
+                }
+            }
+        }
+    }
+
     /// Tells the executor that the enqueue had to yield.
     ///
     /// # Safety
@@ -239,31 +304,33 @@ const FIRST_REFS: u32 = 3;
 
 /// Makes the block of a behavior with these wants, which are sorted; those of the same cown become one request.
 /// Returns the header and the result's cown.
-pub(crate) fn allocate<E, R, F>(
+///
+/// What the body borrows is not looked at before the behavior runs.
+pub(crate) fn allocate<E, R, B>(
     executor: E,
     wants: &[Want],
     initial: Option<R>,
-    closure: F,
+    body: B,
 ) -> (NonNull<Header>, NonNull<CownBox<R>>)
 where
     E: Executor,
     R: Send + 'static,
-    F: FnOnce(Place<'_, R>) + Send + 'static,
+    B: Body<R>,
 {
     let vtable = &const {
         Vtable {
-            run: Front::<E, R, F>::run,
-            ready: Front::<E, R, F>::ready,
-            result: Front::<E, R, F>::result_of,
-            stalled: Front::<E, R, F>::stalled,
+            run: Front::<E, R, B>::run,
+            ready: Front::<E, R, B>::ready,
+            result: Front::<E, R, B>::result_of,
+            stalled: Front::<E, R, B>::stalled,
         }
     };
-    let cown_vtable = &const { CownVtable { free: Front::<E, R, F>::free } };
+    let cown_vtable = &const { CownVtable { free: Front::<E, R, B>::free } };
     let requests = u32::try_from(wants.len()).ok().filter(|n| *n < BATCHED);
     let requests = requests.expect("a behavior asks for fewer than two thousand million cowns");
-    let layout = Front::<E, R, F>::layout(requests);
+    let layout = Front::<E, R, B>::layout(requests);
     // SAFETY: the layout is not empty: it holds a header at least.
-    let Some(front) = NonNull::new(unsafe { alloc::alloc(layout) }.cast::<Front<E, R, F>>()) else {
+    let Some(front) = NonNull::new(unsafe { alloc::alloc(layout) }.cast::<Front<E, R, B>>()) else {
         alloc::handle_alloc_error(layout)
     };
     // SAFETY: fresh memory of the layout of a front and its slots; everything in it is written here, before
@@ -291,18 +358,18 @@ where
                 storage: UnsafeCell::new(storage),
             },
             executor,
-            closure: UnsafeCell::new(ManuallyDrop::new(closure)),
+            body: UnsafeCell::new(ManuallyDrop::new(body)),
             header: Header { vtable, pending: AtomicU32::new(distinct + 1), requests },
         });
         (NonNull::new_unchecked(header), front.cast())
     }
 }
 
-impl<E, R, F> Front<E, R, F>
+impl<E, R, B> Front<E, R, B>
 where
     E: Executor,
     R: Send + 'static,
-    F: FnOnce(Place<'_, R>) + Send + 'static,
+    B: Body<R>,
 {
     fn layout(requests: u32) -> Layout {
         let header_end = mem::offset_of!(Self, header) + size_of::<Header>();
@@ -345,19 +412,17 @@ where
         unsafe {
             let this = Self::of(header);
             let front = this.as_ref();
-            let closure = ManuallyDrop::take(&mut *front.closure.get());
+            let mut body = ManuallyDrop::take(&mut *front.body.get());
+            let ticket = body.ticket();
             let cown = &front.result.header;
             let storage = &mut *front.result.storage.get();
             let mut full = cown.flags() & EMPTY == 0;
-            let missing = Header::slots(header).iter().any(|s| {
-                let cown = s.want.cown();
-                !cown.is_null() && (*cown).flags() & EMPTY != 0
-            });
+            let missing = Header::misses_values(header);
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 if mode == Mode::Run && !missing {
-                    closure(Place { storage, full: &mut full });
+                    body.run(Place { storage, full: &mut full });
                 } else {
-                    drop(closure);
+                    drop(body);
                 }
             }));
             let mut flags = if full { 0 } else { EMPTY };
@@ -366,15 +431,12 @@ where
             }
             if let Err(payload) = outcome {
                 flags = Self::store_panic(this, full, payload);
-                for want in Header::slots(header).iter().map(|s| s.want) {
-                    // What was only read is as it was.
-                    if !want.cown().is_null() && !want.reads() {
-                        (*want.cown()).set_flags((*want.cown()).flags() | POISONED);
-                    }
-                }
+                Header::poison(header);
+                ticket.panicked();
             }
             cown.set_flags(flags);
             release::all(header);
+            drop(ticket);
         }
     }
 

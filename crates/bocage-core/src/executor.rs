@@ -54,6 +54,10 @@ impl Ready {
         Self(raw.cast())
     }
 
+    pub(crate) fn header(&self) -> NonNull<Header> {
+        self.0
+    }
+
     fn into_header(self) -> NonNull<Header> {
         let header = self.0;
         mem::forget(self);
@@ -112,7 +116,7 @@ impl Executor for Inline {
 
 mod inline {
     use super::Ready;
-    use crate::wait::enter_worker;
+    use crate::worker::enter_worker;
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
 

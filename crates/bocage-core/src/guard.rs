@@ -9,11 +9,17 @@ use crate::cown::{CownBox, POISONED};
 
 /// Exclusive access to a cown's value, for as long as the behavior runs (or the acquisition is held).
 ///
-/// Neither sent to another thread nor kept: its lifetime is the acquisition.
+/// It can't be kept: its lifetime is the acquisition. Within that it may be sent to another thread, as a `&mut T` may.
 pub struct Guard<'a, T> {
     cown: NonNull<CownBox<T>>,
     _held: PhantomData<&'a mut T>,
 }
+
+// SAFETY: a `&'a mut T` and the flags of the cown, which belong to whoever holds it. It ends before the acquisition
+// does, and nothing happens when it is dropped; who sends it to another thread orders the accesses.
+unsafe impl<T: Send> Send for Guard<'_, T> {}
+// SAFETY: shared, it gives a `&T` and a look at the flags, which only `&mut` access changes.
+unsafe impl<T: Sync> Sync for Guard<'_, T> {}
 
 impl<T> Guard<'_, T> {
     /// # Safety
@@ -68,6 +74,12 @@ pub struct ReadGuard<'a, T> {
     cown: NonNull<CownBox<T>>,
     _held: PhantomData<&'a T>,
 }
+
+// SAFETY: a `&'a T` and a look at the flags of the cown, which nobody changes while it is held to read. It ends
+// before the acquisition does, and nothing happens when it is dropped.
+unsafe impl<T: Sync> Send for ReadGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for ReadGuard<'_, T> {}
 
 impl<T> ReadGuard<'_, T> {
     /// # Safety

@@ -3,13 +3,16 @@
 use core::any::Any;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use crate::acquire::{Erased, schedule_erased};
 use crate::behavior::Place;
 use crate::cown::{Cown, EMPTY, MISSING, PANICKED};
-use crate::executor::Executor;
+use crate::executor::{Executor, Ready};
+use crate::mailbox::Claim;
 use crate::request::Requests;
-use crate::wait;
+use crate::worker;
 
 /// Schedules `body` to run on `executor` once all cowns of `requests` are acquired.
 ///
@@ -45,11 +48,11 @@ where
 }
 
 /// The body in the form that the core runs: it makes the guards, and puts the result in its place.
-pub(crate) fn with_guards<Q, R, F>(keys: Q::Keys, body: F) -> impl FnOnce(Place<'_, R>) + Send + 'static
+pub(crate) fn with_guards<'s, Q, R, F>(keys: Q::Keys, body: F) -> impl FnOnce(Place<'_, R>) + Send + 's
 where
     Q: Requests,
     R: Send + 'static,
-    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 's,
 {
     move |mut place| {
         // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as `collect` checked, but for
@@ -100,7 +103,7 @@ fn assert_distinct(cowns: &mut [Erased<'_>]) {
         crate::acquire::sort(cowns);
         assert!(
             cowns.windows(2).all(|w| !w[0].same(&w[1]) || w[0].reads()),
-            "`when` was given the same cown twice: a guard to write is exclusive, so name the cown once and use that guard"
+            "a request names the same cown twice: a guard to write is exclusive, so name the cown once and use that guard"
         );
     }
 }
@@ -161,24 +164,10 @@ impl<R: Send + 'static> Handle<R> {
     /// [`enter_worker`](crate::enter_worker): it might wait for itself. Ask for the result's
     /// [`cown`](Handle::cown) in a further behavior instead.
     pub fn wait(self) -> Result<R, Failure> {
-        wait::hold(&self.result, || {
-            let this = self.result.as_box();
-            // SAFETY: held, as `hold` says, so the flags and the storage are ours.
-            unsafe {
-                let this = this.as_ref();
-                let flags = this.header.flags();
-                let storage = &mut *this.storage.get();
-                if flags & EMPTY == 0 {
-                    this.header.set_flags(flags | EMPTY);
-                    return Ok(ManuallyDrop::take(&mut storage.value));
-                }
-                if flags & PANICKED != 0 {
-                    this.header.set_flags(flags & !PANICKED);
-                    return Err(Failure::Panicked(*ManuallyDrop::take(&mut storage.panic)));
-                }
-                Err(if flags & MISSING != 0 { Failure::Missing } else { Failure::Cancelled })
-            }
-        })
+        worker::assert_may_block();
+        let held = Claim::new(&mut [Erased::new(&self.result)]).wait();
+        // SAFETY: the token holds the result's cown.
+        unsafe { take(&self.result, &held) }
     }
 
     /// The result as a cown, which the behavior holds until it is done. Behaviors that ask for it run
@@ -190,6 +179,82 @@ impl<R: Send + 'static> Handle<R> {
     /// The result's cown, without a clone.
     pub fn into_cown(self) -> Cown<R> {
         self.result
+    }
+}
+
+/// Takes the result.
+///
+/// # Safety
+///
+/// `_held` holds the cown, to write.
+unsafe fn take<R>(result: &Cown<R>, _held: &Ready) -> Result<R, Failure> {
+    let this = result.as_box();
+    // SAFETY: held, so the flags and the storage are ours.
+    unsafe {
+        let this = this.as_ref();
+        let flags = this.header.flags();
+        let storage = &mut *this.storage.get();
+        if flags & EMPTY == 0 {
+            this.header.set_flags(flags | EMPTY);
+            return Ok(ManuallyDrop::take(&mut storage.value));
+        }
+        if flags & PANICKED != 0 {
+            this.header.set_flags(flags & !PANICKED);
+            return Err(Failure::Panicked(*ManuallyDrop::take(&mut storage.panic)));
+        }
+        Err(if flags & MISSING != 0 { Failure::Missing } else { Failure::Cancelled })
+    }
+}
+
+/// The future of a behavior's result, in any async runtime.
+///
+/// ```
+/// use bocage_core::{Cown, Failure, Inline, when_on};
+///
+/// async fn double(cown: &Cown<u32>) -> Result<u32, Failure> {
+///     when_on(Inline, cown, |n| *n * 2).await
+/// }
+/// ```
+impl<R: Send + 'static> IntoFuture for Handle<R> {
+    type Output = Result<R, Failure>;
+    type IntoFuture = Outcome<R>;
+
+    fn into_future(self) -> Outcome<R> {
+        Outcome { result: self.result, claim: None, done: false }
+    }
+}
+
+/// Waits for a behavior's result, which it takes; see [`Handle`]. Dropped before, it changes nothing for the
+/// behavior, whose result is then lost.
+///
+/// # Panics
+///
+/// Polled again after it was done.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Outcome<R> {
+    result: Cown<R>,
+    claim: Option<Claim>,
+    done: bool,
+}
+
+impl<R: Send + 'static> Future for Outcome<R> {
+    type Output = Result<R, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.done, "a behavior's result was asked for again after it was taken");
+        let Self { result, claim, done } = &mut *self;
+        let claim = claim.get_or_insert_with(|| Claim::new(&mut [Erased::new(result)]));
+        claim.poll(context).map(|held| {
+            *done = true;
+            // SAFETY: the token holds the result's cown.
+            unsafe { take(result, &held) }
+        })
+    }
+}
+
+impl<R> fmt::Debug for Outcome<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outcome({:?})", self.result.id())
     }
 }
 

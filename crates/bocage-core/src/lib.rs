@@ -34,9 +34,11 @@
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior.
 //! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
 //!   `grant.rs`, who is next, and the readers' count.
-//! - `batch.rs`, several behaviors scheduled as one.
+//! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
-//!   and gets; `handle.rs`, results; `wait.rs`, blocking a plain thread until it has a cown.
+//!   and gets; `handle.rs`, results.
+//! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
+//!   that it has the cowns; `worker.rs`, threads that must not block.
 //! - `sync.rs`, atomics, real or loom's.
 //!
 //! # Invariants
@@ -54,11 +56,16 @@ mod executor;
 mod grant;
 mod guard;
 mod handle;
+mod hold;
+mod mailbox;
+#[cfg(doctest)]
+mod refused;
 mod release;
 mod request;
+mod scope;
 mod slot;
 mod sync;
-mod wait;
+mod worker;
 
 pub use acquire::{Erased, schedule_erased, try_acquire};
 pub use batch::Batch;
@@ -66,9 +73,11 @@ pub use behavior::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
-pub use handle::{Failure, Handle, when_on};
+pub use handle::{Failure, Handle, Outcome, when_on};
+pub use hold::{Acquire, Acquired, acquire};
 pub use request::{Key, Read, ReadKey, Requests, read};
-pub use wait::{WorkerMark, enter_worker};
+pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
+pub use worker::{WorkerMark, enter_worker};
 
 /// The crate's page, whose program is a doctest like any other.
 #[cfg(doctest)]

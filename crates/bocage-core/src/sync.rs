@@ -10,7 +10,7 @@ pub(crate) use loom::{
         Arc,
         atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
     },
-    thread,
+    thread, thread_local,
 };
 
 #[cfg(not(loom))]
@@ -20,5 +20,5 @@ pub(crate) use std::{
         Arc,
         atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
     },
-    thread,
+    thread, thread_local,
 };

@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::{Cown, Executor, Ready, try_acquire, when_on};
+use bocage_core::{Cown, Executor, Ready, acquire, read, try_acquire, when_on};
 
 struct Counting;
 
@@ -100,4 +100,7 @@ fn a_behavior_is_one_small_allocation_from_its_schedule_to_its_end() {
     assert_eq!(count, 2);
     let (count, ..) = allocated(|| shelf.run());
     assert_eq!(count, 1, "and so are its guards");
+
+    let (count, ..) = allocated(|| acquire((&cowns[0], read(&cowns[1]), &cowns[2])).wait());
+    assert_eq!(count, 2, "an acquisition: its place in line, and where it is told");
 }

@@ -7,7 +7,10 @@
 //! dropped: loom reports an `Arc` that leaks) and that the order of scheduling is the order of running.
 #![cfg(loom)]
 
-use bocage_core::{Batch, Cown, Executor, Ready, read, when_on};
+use std::pin::Pin;
+use std::task::{Context, Poll, Wake, Waker};
+
+use bocage_core::{Acquire, Batch, Cown, Executor, Handle, Ready, acquire, read, scope, try_acquire, when_on};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -305,5 +308,119 @@ fn nobody_comes_between_the_behaviors_of_a_batch() {
         assert!(on_a == [1, 2, 4] || on_a == [4, 1, 2], "Ann's two are neighbours on a: {on_a:?}");
         assert!(on_b == [3, 4, 2] || on_b == [2, 3, 4], "Bob's two are neighbours on b: {on_b:?}");
         assert_eq!(on_a[0] == 1, on_b[0] == 2, "one batch came first, on both: {on_a:?} {on_b:?}");
+    });
+}
+
+/// A task's waker, which leaks what loom counts if it is lost.
+struct Bell(#[expect(dead_code, reason = "only kept")] Arc<()>);
+
+impl Wake for Bell {
+    fn wake(self: std::sync::Arc<Self>) {}
+}
+
+/// One poll of a task that `leak` tells from others.
+fn poll<'a>(future: &mut Acquire<&'a Cown<Log>>, leak: &Arc<()>) -> Option<<Acquire<&'a Cown<Log>> as Future>::Output> {
+    let waker = Waker::from(std::sync::Arc::new(Bell(leak.clone())));
+    match Pin::new(future).poll(&mut Context::from_waker(&waker)) {
+        Poll::Ready(held) => Some(held),
+        Poll::Pending => None,
+    }
+}
+
+/// Keeps a behavior that is ready until a thread comes to run it.
+#[derive(Clone, Default)]
+struct Shelf(std::sync::Arc<std::sync::Mutex<Option<Ready>>>);
+
+impl Executor for Shelf {
+    fn ready(&self, ready: Ready) {
+        *self.0.lock().unwrap() = Some(ready);
+    }
+}
+
+/// Ann's behavior, which has `cown`, and is run and so releases it when the thread that is returned gets to it.
+fn ann_holds(cown: &Cown<Log>, leak: &Arc<()>) -> (Handle<Arc<()>>, thread::JoinHandle<()>) {
+    let (shelf, leak) = (Shelf::default(), leak.clone());
+    let result = when_on(shelf.clone(), cown, move |mut log| {
+        log.mark(1);
+        leak
+    });
+    let ready = shelf.0.lock().unwrap().take().expect("the cown is free");
+    (result, thread::spawn(move || ready.run()))
+}
+
+/// Bob's acquisition is polled by one task and then by another, and dropped, while Ann's behavior releases the cown
+/// to it.
+///
+/// Failed first with a claimant that looked at the word and then wrote *gone* (both sides took the waker, and the token
+/// was lost); with a granter that left a token to a claimant that was *gone*; and with a waker written over whatever
+/// was there.
+#[test]
+fn an_acquisition_is_cancelled_against_its_grant() {
+    loom::model(|| {
+        let leak = Arc::new(());
+        let a = Log::cown(&leak);
+        let (result, ann) = ann_holds(&a, &leak);
+        drop(result);
+        let mut bob = acquire(&a);
+        let held = poll(&mut bob, &leak).or_else(|| poll(&mut bob, &leak));
+        let granted = held.map(|mut held| held.guards().mark(2)).is_some();
+        drop(bob);
+        ann.join().unwrap();
+        assert_eq!(marks(&a), if granted { vec![1, 2] } else { vec![1] });
+    });
+}
+
+/// Bob blocks until he has two cowns, while Ann's behavior has one of them, and then for her result.
+///
+/// Failed first with a waker written over whatever was there (Bob slept on, with the token overwritten), and with a
+/// token put there as `Relaxed` (loom: his access did not happen after Ann's).
+#[test]
+fn a_thread_that_blocks_is_woken() {
+    loom::model(|| {
+        let leak = Arc::new(());
+        let (a, b) = (Log::cown(&leak), Log::cown(&leak));
+        let (result, ann) = ann_holds(&a, &leak);
+        let mut held = acquire((&a, &b)).wait();
+        let (mut on_a, mut on_b) = held.guards();
+        on_a.mark(2);
+        on_b.mark(2);
+        drop(held);
+        drop(result.wait().unwrap());
+        ann.join().unwrap();
+        assert_eq!((marks(&a), marks(&b)), (vec![1, 2], vec![2]));
+    });
+}
+
+/// Ann opens a scope, whose behavior another thread runs: it writes to Ann's stack. Bob comes behind it on one of its
+/// cowns.
+///
+/// Failed first with a count that was taken back before the release (Ann's cown was not free when her scope had ended),
+/// and with one that told nobody when it reached zero. (That it is taken back as `Release` is not shown here: in loom a
+/// thread's `unpark`, which comes right after, already orders the two.)
+#[test]
+fn a_scope_ends_against_its_last_release() {
+    loom::model(|| {
+        let leak = Arc::new(());
+        let (a, b) = (Log::cown(&leak), Log::cown(&leak));
+        let stack = Log { marks: UnsafeCell::new(Vec::new()), _leak: leak.clone() };
+        let (worker, bob) = scope(|s| {
+            let (shelf, stack) = (Shelf::default(), &stack);
+            s.when_on(shelf.clone(), (&a, &b), move |(mut a, mut b)| {
+                a.mark(1);
+                b.mark(1);
+                // SAFETY: nobody else looks before the scope's end, or loom says otherwise.
+                stack.marks.with_mut(|marks| unsafe { (*marks).push(1) });
+            });
+            let ready = shelf.0.lock().unwrap().take().expect("the cowns are free");
+            let worker = thread::spawn(move || ready.run());
+            let (b, leak) = (b.clone(), leak.clone());
+            (worker, thread::spawn(move || mark_one(&b, 2, &leak)))
+        });
+        assert_eq!(stack.marks(), [1]);
+        drop(stack);
+        assert!(try_acquire(&a).is_some(), "it is released when the scope ends");
+        worker.join().unwrap();
+        bob.join().unwrap();
+        assert_eq!((marks(&a), marks(&b)), (vec![1], vec![1, 2]));
     });
 }

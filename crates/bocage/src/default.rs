@@ -44,7 +44,13 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    RuntimeRef::current().unwrap_or_else(|| default_runtime().reference()).when(requests, body)
+    current_or_default().when(requests, body)
+}
+
+/// Where `when` schedules.
+#[inline]
+pub(crate) fn current_or_default() -> RuntimeRef {
+    RuntimeRef::current().unwrap_or_else(|| default_runtime().reference())
 }
 
 /// Blocks until nothing is scheduled and unfinished on the [`default_runtime`], at most for `timeout`. What

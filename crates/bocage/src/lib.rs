@@ -23,8 +23,9 @@
 //! ```
 //!
 //! What `when` takes is a [`Requests`]: a cown, a slice or a `Vec` of cowns, a tuple of these. A cown may be asked
-//! for only to be [`read`]: behaviors that read it run at the same time. What `when` gives is a [`Handle`] of the result. Wait for it on a plain thread; in a behavior, ask for the result as
-//! one asks for any cown, or ignore it.
+//! for only to be [`read`]: behaviors that read it run at the same time. What `when` gives is a [`Handle`] of the result.
+//! Wait for it on a plain thread; `.await` it in any async runtime; in a behavior, ask for the result as one asks for
+//! any cown, or ignore it.
 //!
 //! ```
 //! use bocage::{Cown, when};
@@ -38,6 +39,30 @@
 //! when((&total.cown(), &log), |(total, mut log)| log.push(format!("total {}", *total)));
 //! assert_eq!(when(&log, |log| log.join(", ")).wait()?, "total 165");
 //! # Ok::<(), bocage::Failure>(())
+//! ```
+//!
+//! # Beside behaviors
+//!
+//! [`acquire`] takes the same requests and no body: `.await` it in a task of any async runtime, or
+//! [`wait`](Acquire::wait) for it on a plain thread. Its guards are there until it is dropped, and it stands in the same
+//! queues as behaviors do. [`scope`] is for behaviors that borrow from the stack: it returns when they are done.
+//!
+//! ```
+//! use bocage::{Cown, acquire, read, scope};
+//!
+//! let (total, rate) = (Cown::new(0), Cown::new(3));
+//! let prices = [1, 2, 3];
+//! scope(|s| {
+//!     for price in &prices {
+//!         s.when((&total, read(&rate)), |(mut total, rate)| *total += *price * *rate);
+//!     }
+//! });
+//!
+//! // In a task: `acquire((&total, &rate)).await`.
+//! let mut held = acquire((&total, &rate)).wait();
+//! let (mut total, rate) = held.guards();
+//! *total -= *rate;
+//! assert_eq!(*total, 15);
 //! ```
 //!
 //! # Where behaviors run
@@ -61,6 +86,8 @@
 //! | --- | --- | --- |
 //! | [`when`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
 //! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
+//! | [`acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
+//! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
 //! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Error`] | `bocage-runtime` | workers, and what they are told |
 //! | [`noticeboard`] | feature `noticeboard` | at most 64 named values, read as snapshots |
 //! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
@@ -72,13 +99,19 @@
 //!
 //! - This crate composes the crates below it and adds no mechanism, but for one static: the default runtime.
 //! - The default runtime starts on the first use, never before, and lives as long as the process.
-//! - `when` never blocks on a behavior, and no choice of cowns can deadlock.
+//! - `when` never blocks on a behavior, and no choice of cowns can deadlock. What blocks ([`Handle::wait`],
+//!   [`Acquire::wait`], [`scope`], [`quiesce`]) refuses to in a behavior.
 
 mod default;
+mod scope;
 
-pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Read, ReadGuard, Requests, read};
+pub use bocage_core::{
+    Acquire, Acquired, Cown, CownId, Failure, Guard, Handle, Outcome, Read, ReadGuard, Requests, ScopedHandle,
+    ScopedOutcome, acquire, read,
+};
 pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats};
 pub use default::{default_runtime, quiesce, when};
+pub use scope::{Scope, scope};
 
 #[cfg(feature = "matrix")]
 #[doc(no_inline)]
@@ -98,7 +131,9 @@ pub use bocage_noticeboard as noticeboard;
 /// # Ok::<(), bocage::Error>(())
 /// ```
 pub mod prelude {
-    pub use crate::{Cown, Failure, Guard, Handle, ReadGuard, Requests, Runtime, quiesce, read, when};
+    pub use crate::{
+        Acquired, Cown, Failure, Guard, Handle, ReadGuard, Requests, Runtime, acquire, quiesce, read, scope, when,
+    };
 }
 
 /// The crate's page, whose program is a doctest like any other.
