@@ -36,7 +36,8 @@
 //!   `grant.rs`, who is next, and the readers' count.
 //! - `batch.rs`, several behaviors scheduled as one.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
-//!   and gets; `handle.rs`, results; `wait.rs`, blocking a plain thread until it has a cown.
+//!   and gets; `handle.rs`, results; `wait.rs`, blocking a plain thread until it has a cown;
+//!   `idle.rs`, what that thread does meanwhile.
 //! - `sync.rs`, atomics, real or loom's.
 //!
 //! # Invariants
@@ -54,6 +55,7 @@ mod executor;
 mod grant;
 mod guard;
 mod handle;
+mod idle;
 mod release;
 mod request;
 mod slot;
@@ -67,6 +69,7 @@ pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use handle::{Failure, Handle, when_on};
+pub use idle::{Helping, help_while_waiting};
 pub use request::{Key, Read, ReadKey, Requests, read};
 pub use wait::{WorkerMark, enter_worker};
 

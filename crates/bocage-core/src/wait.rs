@@ -11,6 +11,7 @@ use std::ptr::{self, NonNull};
 use crate::acquire::{Erased, schedule_erased};
 use crate::cown::Cown;
 use crate::executor::{Executor, Ready};
+use crate::idle::idle;
 use crate::sync::{Arc, AtomicPtr, Ordering, thread};
 
 /// Where the token of a waiting thread arrives.
@@ -50,7 +51,7 @@ pub(crate) fn hold<T: Send + 'static, U>(cown: &Cown<T>, then: impl FnOnce() -> 
             let _held = unsafe { Ready::from_raw(raw) };
             return then();
         }
-        thread::park();
+        idle();
     }
 }
 

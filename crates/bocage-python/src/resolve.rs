@@ -43,12 +43,7 @@ impl Known {
     /// Forgets all of it.
     pub(crate) fn clear(&self) {
         // Taken out first: dropping an object can run code that comes back here.
-        drop((
-            self.callables.take(),
-            self.homes.take(),
-            self.last.take(),
-            self.serving.take(),
-        ));
+        drop((self.callables.take(), self.homes.take(), self.last.take(), self.serving.take()));
         self.importing.set(0);
     }
 }

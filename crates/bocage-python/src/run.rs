@@ -127,8 +127,7 @@ fn release(state: &State, bound: &Bound, cowns: &[CownHandle]) -> Option<Error> 
         if !cell.is_owned(state.py()) {
             continue;
         }
-        let describe =
-            || format!("the new value of cown {} of behavior '{}'", index + 1, bound.function.name);
+        let describe = || format!("the new value of cown {} of behavior '{}'", index + 1, bound.function.name);
         if let Err(error) = cell.release(state, describe) {
             lost.get_or_insert(error);
         }

@@ -130,8 +130,7 @@ fn describe(state: &State, callable: &Obj, code: Obj, namespace: Obj) -> Result<
     let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?;
     let name = behavior.attr(c"name")?.display();
     let values = encode_all(state, &behavior.attr(c"values")?)?;
-    let keyword_only: Vec<Obj> =
-        behavior.attr(c"keyword_only")?.sequence_items().unwrap_or_default();
+    let keyword_only: Vec<Obj> = behavior.attr(c"keyword_only")?.sequence_items().unwrap_or_default();
     let keyword_names = keyword_only.iter().map(Obj::display).collect();
     let positional = behavior.attr(c"positional")?.sequence_items().unwrap_or_default();
     Ok(Known {
@@ -264,8 +263,7 @@ impl<'a> Globals<'a> {
                 Err(error) if strict => {
                     let error = error.into_object(state.py());
                     let home = &self.home.object;
-                    let instead =
-                        state.definitions(c"instead_of")?.call(&[home.into(), *name, (&error).into()])?;
+                    let instead = state.definitions(c"instead_of")?.call(&[home.into(), *name, (&error).into()])?;
                     self.add(state, &instead, strict)?;
                 }
                 Err(_) => {}

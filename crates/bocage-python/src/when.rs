@@ -4,7 +4,6 @@ use bocage_core::{Erased, schedule_erased};
 use smallvec::SmallVec;
 
 use crate::cell::{Cell, CownHandle};
-use crate::{fork, lifecycle};
 use crate::py::class::Class;
 use crate::py::method::{Method, function};
 use crate::py::slot::{self, Slot};
@@ -13,6 +12,7 @@ use crate::run::{Argument, Call};
 use crate::schedule::{self, Known};
 use crate::state::State;
 use crate::value::{self, Value};
+use crate::{fork, lifecycle};
 
 /// What `@when(...)` gives: waits for its function.
 pub(crate) struct When {
@@ -45,7 +45,9 @@ pub(crate) const WHENCALL: Method = function(c"whencall", whencall, c"whencall(f
 
 fn when(state: &State, args: Args<'_>) -> Result<Obj> {
     if !args.keywords().is_empty() {
-        return Err(Error::type_error("when() takes cowns by position only: give a capture as a default of the function"));
+        return Err(Error::type_error(
+            "when() takes cowns by position only: give a capture as a default of the function",
+        ));
     }
     fork::check()?;
     let requests = requests(state, args.positional())?;

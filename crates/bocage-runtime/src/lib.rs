@@ -27,6 +27,7 @@
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
+//! - `deterministic.rs`, one thread and a seed instead: to find an order that breaks a program, and to replay it.
 //! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
 //! - `sync.rs`, atomics, locks and threads, real or loom's.
 //!
@@ -43,6 +44,8 @@
 
 #[cfg(not(loom))]
 mod builder;
+#[cfg(not(loom))]
+pub mod deterministic;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]

@@ -73,11 +73,12 @@ pub(crate) fn main(
         generation,
         index,
         queue: Queue::new(shared.remotes[index].borrow_deque()),
-        dice: Dice::new(index),
+        dice: Dice::new(index as u64),
         at_work: Cell::new(false),
     };
     let entered = Entered::new(&worker);
-    let start = catch_unwind(|| hooks.start(index)).unwrap_or_else(|panic| Err(panic_text(&*panic).into()));
+    let start = catch_unwind(|| hooks.start(index))
+        .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic)).into()));
     let has_started = start.is_ok();
     started(start);
     if has_started {
@@ -97,9 +98,10 @@ fn quietly(hook: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("it panicked: {}", text.unwrap_or("(a payload that is no text)"))
+    text.unwrap_or("(a payload that is no text)")
 }
 
 impl Worker {

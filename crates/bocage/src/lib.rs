@@ -52,6 +52,24 @@
 //! handles that it needs, or by [`quiesce`] for all there is. (An own [`Runtime`] that goes out of scope
 //! waits by itself.)
 //!
+//! A program that goes wrong in some orders and not in others is found out by [`deterministic::explore`], which runs it
+//! under one seed after the other, and by [`deterministic::replay`]:
+//!
+//! ```
+//! use bocage::{Cown, deterministic, quiesce, when};
+//!
+//! deterministic::explore(0..100, || {
+//!     let (cold, warm) = (Cown::new(3), Cown::new(4));
+//!     for _ in 0..2 {
+//!         when((&cold, &warm), |(mut cold, mut warm)| std::mem::swap(&mut *cold, &mut *warm));
+//!     }
+//!     when(&cold, |mut cold| *cold += 10);
+//!     quiesce(None).unwrap();
+//!     // Had this an order in which it fails, the panic would name the seed.
+//!     assert_eq!(when((&cold, &warm), |(cold, warm)| (*cold, *warm)).wait().unwrap(), (13, 4));
+//! });
+//! ```
+//!
 //! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
 //! and [poisoned](Guard::is_poisoned).
 //!
@@ -62,6 +80,7 @@
 //! | [`when`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
 //! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
 //! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Error`] | `bocage-runtime` | workers, and what they are told |
+//! | [`deterministic`] | `bocage-runtime` | one thread and a seed: to find an order that breaks a program |
 //! | [`noticeboard`] | feature `noticeboard` | at most 64 named values, read as snapshots |
 //! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
 //! | [`prelude`] | | the names that most programs want |
@@ -77,7 +96,7 @@
 mod default;
 
 pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Read, ReadGuard, Requests, read};
-pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats};
+pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
 pub use default::{default_runtime, quiesce, when};
 
 #[cfg(feature = "matrix")]
