@@ -72,6 +72,7 @@ use std::thread;
 
 use bocage_core::{Executor, Handle, Ready, Requests, enter_worker, help_while_waiting, when_on};
 
+use crate::batch::Batch;
 use crate::error::{Error, Pending};
 use crate::runtime::RuntimeRef;
 use crate::steal::Dice;
@@ -237,6 +238,11 @@ impl Program {
         let handle = self.schedule(|executor| when_on(executor, requests, move |guards| watched(|| body(guards))));
         self.pause();
         handle
+    }
+
+    /// As [`Runtime::batch`](crate::Runtime::batch).
+    pub fn batch<T>(&self, add: impl FnOnce(&mut Batch) -> T) -> T {
+        Batch::in_program(self, add)
     }
 
     /// Lets `schedule` put one behavior into the core, or into a batch. It is not scheduled if that panics.

@@ -21,7 +21,7 @@
 //! # A map, in reading order
 //!
 //! - `runtime.rs`, what a program sees: the owner, references, admission, the executor; `builder.rs`, how it
-//!   is set up; `error.rs`.
+//!   is set up; `batch.rs`, several behaviors in one step; `error.rs`.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
@@ -42,6 +42,8 @@
 //! - A behavior that waits in a queue that others take from is never left there while a worker sleeps.
 //! - Only a worker's own thread runs behaviors, and it survives whatever they do.
 
+#[cfg(not(loom))]
+mod batch;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
@@ -75,6 +77,8 @@ pub mod park;
 #[cfg(loom)]
 pub mod quiesce;
 
+#[cfg(not(loom))]
+pub use batch::Batch;
 #[cfg(not(loom))]
 pub use builder::Builder;
 #[cfg(not(loom))]

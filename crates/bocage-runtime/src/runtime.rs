@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bocage_core::{Executor, Handle, Ready, Requests, when_on};
 
+use crate::batch::Batch;
 use crate::builder::Builder;
 use crate::error::{Error, Pending};
 use crate::quiesce::{Goal, Tick, Unquiet};
@@ -121,6 +122,33 @@ impl Runtime {
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
         self.reference.try_when(requests, body)
+    }
+
+    /// Schedules all behaviors that `add` adds to the batch in one step, when `add` is over: no other behavior comes
+    /// between them on any cown that two of them share, and among themselves they run in the order in which they
+    /// were added. Returns what `add` does. If `add` panics, what it added is scheduled all the same.
+    ///
+    /// `add` must not wait for any of them: not for its handle, nor for the runtime to come to rest. They have yet
+    /// to be scheduled, so it would wait for ever.
+    ///
+    /// O(n log n) for n cowns asked for in all.
+    ///
+    /// ```
+    /// use bocage_core::{Cown, read};
+    /// use bocage_runtime::Runtime;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let (a, b) = (Cown::new(1), Cown::new(2));
+    /// let seen = runtime.batch(|batch| {
+    ///     drop(batch.when((&a, &b), |(mut a, mut b)| std::mem::swap(&mut *a, &mut *b)));
+    ///     // Nobody can have changed them since.
+    ///     batch.when((read(&a), read(&b)), |(a, b)| (*a, *b))
+    /// });
+    /// assert_eq!(seen.wait().unwrap(), (2, 1));
+    /// # Ok::<(), bocage_runtime::Error>(())
+    /// ```
+    pub fn batch<T>(&self, add: impl FnOnce(&mut Batch) -> T) -> T {
+        self.reference.batch(add)
     }
 
     /// Counts a behavior as scheduled, for callers that schedule by the core's own functions.
@@ -295,6 +323,11 @@ impl RuntimeRef {
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
         Ok(self.admit()?.schedule(|executor| when_on(executor, requests, body)))
+    }
+
+    /// As [`Runtime::batch`].
+    pub fn batch<T>(&self, add: impl FnOnce(&mut Batch) -> T) -> T {
+        Batch::on_runtime(*self, add)
     }
 
     /// As [`Runtime::admit`].

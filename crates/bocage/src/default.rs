@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bocage_core::{Handle, Requests};
 use bocage_runtime::deterministic::Program;
-use bocage_runtime::{Error, Runtime, RuntimeRef};
+use bocage_runtime::{Batch, Error, Runtime, RuntimeRef};
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 
@@ -48,6 +48,34 @@ where
     match Place::current() {
         Place::Runtime(runtime) => runtime.when(requests, body),
         Place::Program(program) => program.when(requests, body),
+    }
+}
+
+/// Schedules all behaviors that `add` adds to the batch in one step, where [`when`] would schedule them, and when
+/// `add` is over: no other behavior comes between them on any cown that two of them share. See [`Runtime::batch`].
+///
+/// `add` must not wait for any of them: they have yet to be scheduled.
+///
+/// # Panics
+///
+/// If `add` panics; what it added is scheduled all the same. If the default runtime can't be started.
+///
+/// ```
+/// use bocage::{Cown, batch, read, when};
+///
+/// let (checking, savings) = (Cown::new(100), Cown::new(0));
+/// let sum = batch(|batch| {
+///     batch.when(&checking, |mut checking| *checking -= 40);
+///     batch.when(&savings, |mut savings| *savings += 40);
+///     batch.when((read(&checking), read(&savings)), |(checking, savings)| *checking + *savings)
+/// });
+/// assert_eq!(sum.wait()?, 100);
+/// # Ok::<(), bocage::Failure>(())
+/// ```
+pub fn batch<T>(add: impl FnOnce(&mut Batch) -> T) -> T {
+    match Place::current() {
+        Place::Runtime(runtime) => runtime.batch(add),
+        Place::Program(program) => program.batch(add),
     }
 }
 

@@ -77,9 +77,9 @@
 //!
 //! | here | from | what |
 //! | --- | --- | --- |
-//! | [`when`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
+//! | [`when`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
 //! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
-//! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Error`] | `bocage-runtime` | workers, and what they are told |
+//! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Batch`], [`Error`] | `bocage-runtime` | workers, and what they are told |
 //! | [`deterministic`] | `bocage-runtime` | one thread and a seed: to find an order that breaks a program |
 //! | [`noticeboard`] | feature `noticeboard` | at most 64 named values, read as snapshots |
 //! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
@@ -96,8 +96,8 @@
 mod default;
 
 pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Read, ReadGuard, Requests, read};
-pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
-pub use default::{default_runtime, quiesce, when};
+pub use bocage_runtime::{Batch, Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
+pub use default::{batch, default_runtime, quiesce, when};
 
 #[cfg(feature = "matrix")]
 #[doc(no_inline)]
