@@ -68,11 +68,13 @@ pub(crate) fn main(
     hooks: &Hooks,
     started: impl FnOnce(Result<(), Box<dyn StdError + Send + Sync>>),
 ) {
+    let remote = &shared.remotes[index];
+    remote.counters.restart();
     let worker = Worker {
         shared,
         generation,
         index,
-        queue: Queue::new(shared.remotes[index].borrow_deque()),
+        queue: Queue::new(remote.borrow_deque(), &remote.counters),
         dice: Dice::new(index as u64),
         at_work: Cell::new(false),
     };
@@ -90,7 +92,7 @@ pub(crate) fn main(
         quietly(|| hooks.stop(index));
     }
     drop(entered);
-    shared.remotes[index].return_deque(worker.queue.deque);
+    remote.return_deque(worker.queue.deque);
 }
 
 /// Calls a hook. A panic in it has been reported by the panic hook, and must not take the worker along.
@@ -233,6 +235,7 @@ impl Worker {
             }
             match steal::steal(&self.shared.remotes, self.index, &self.queue.deque, &self.dice) {
                 Steal::Success(ready) => {
+                    self.queue.grew();
                     self.count(Event::Stolen, 1 + self.queue.deque.len() as u64);
                     return Some(ready);
                 }
