@@ -80,7 +80,7 @@ pub mod quiesce;
 #[cfg(not(loom))]
 pub use batch::Batch;
 #[cfg(not(loom))]
-pub use builder::Builder;
+pub use builder::{Builder, OnDrop};
 #[cfg(not(loom))]
 pub use error::{Error, Pending};
 #[cfg(not(loom))]

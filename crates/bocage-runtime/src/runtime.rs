@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bocage_core::{Executor, Handle, Ready, Requests, when_on};
 
 use crate::batch::Batch;
-use crate::builder::Builder;
+use crate::builder::{Builder, OnDrop};
 use crate::error::{Error, Pending};
 use crate::quiesce::{Goal, Tick, Unquiet};
 use crate::shared::Shared;
@@ -23,12 +23,14 @@ use crate::worker::with_current;
 
 /// Worker threads that run behaviors, and their owner.
 ///
-/// Dropping it waits until everything that is scheduled is done, and stops the workers. (On a worker of its
-/// own it can't wait; there a thread that is started for it does so.)
+/// Dropping it waits until everything that is scheduled is done or, if the [`Builder`] was told
+/// [`OnDrop::Cancel`], cancelled; and stops the workers. (On a worker of its own it can't wait; there a thread that is
+/// started for it does so.)
 pub struct Runtime {
     reference: RuntimeRef,
     /// Empty once they are joined.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    on_drop: OnDrop,
     /// What the counters stood at when it began.
     base: Vec<WorkerStats>,
 }
@@ -80,13 +82,14 @@ impl Runtime {
         shared: &'static Shared,
         generation: u64,
         threads: Vec<JoinHandle<()>>,
+        on_drop: OnDrop,
         started: Result<(), Error>,
     ) -> Result<Self, Error> {
         match started {
             Ok(()) => {
                 let base = shared.stats();
                 shared.ledger.open(generation);
-                Ok(Self { reference: RuntimeRef { shared, generation }, threads: Mutex::new(threads), base })
+                Ok(Self { reference: RuntimeRef { shared, generation }, threads: Mutex::new(threads), on_drop, base })
             }
             Err(error) => {
                 stop(shared, threads);
@@ -269,6 +272,9 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         let shared = self.reference.shared;
         let threads = mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if self.on_drop == OnDrop::Cancel {
+            shared.cancel();
+        }
         let end = move || {
             // Without a deadline and a callback nothing but the goal ends it.
             let _ = shared.ledger.wait(Goal::Closed, None, None);

@@ -192,7 +192,11 @@ impl Worker {
             }
         }
         let _finish = Finish(self);
-        ready.run();
+        if self.shared.cancels() {
+            drop(ready);
+        } else {
+            ready.run();
+        }
     }
 
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.

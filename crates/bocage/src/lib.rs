@@ -50,7 +50,7 @@
 //! The process ends when `main` returns, as it does under any other thread: **what has not run by then does
 //! not run**, and what runs is cut off, on the default runtime. So a program ends by waiting for the
 //! handles that it needs, or by [`quiesce`] for all there is. (An own [`Runtime`] that goes out of scope
-//! waits by itself.)
+//! waits by itself, or cancels what has not begun: [`Builder::on_drop`].)
 //!
 //! A program that goes wrong in some orders and not in others is found out by [`deterministic::explore`], which runs it
 //! under one seed after the other, and by [`deterministic::replay`]:
@@ -96,7 +96,7 @@
 mod default;
 
 pub use bocage_core::{Cown, CownId, Failure, Guard, Handle, Read, ReadGuard, Requests, read};
-pub use bocage_runtime::{Batch, Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
+pub use bocage_runtime::{Batch, Builder, Error, OnDrop, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
 pub use default::{batch, default_runtime, quiesce, when};
 
 #[cfg(feature = "matrix")]
