@@ -38,7 +38,8 @@
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
 //!   and gets; `handle.rs`, results.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
-//!   that it has the cowns; `worker.rs`, threads that must not block.
+//!   that it has the cowns; `worker.rs`, threads that must not
+//!   block; `idle.rs`, what a thread that blocks does meanwhile.
 //! - `sync.rs`, atomics, real or loom's.
 //!
 //! # Invariants
@@ -57,6 +58,7 @@ mod grant;
 mod guard;
 mod handle;
 mod hold;
+mod idle;
 mod mailbox;
 #[cfg(doctest)]
 mod refused;
@@ -75,6 +77,7 @@ pub use executor::{Executor, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use handle::{Failure, Handle, Outcome, when_on};
 pub use hold::{Acquire, Acquired, acquire};
+pub use idle::{Helping, help_while_waiting};
 pub use request::{Key, Read, ReadKey, Requests, read};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
 pub use worker::{WorkerMark, enter_worker};

@@ -31,6 +31,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::acquire::{Erased, schedule_erased};
 use crate::executor::{Executor, Ready};
+use crate::idle;
 use crate::sync::{Arc, AtomicPtr, Ordering, thread, thread_local};
 
 /// The word is a token. (Behaviors and boxed wakers are at least 4-aligned.)
@@ -199,7 +200,7 @@ impl Claim {
         loop {
             match self.poll(&Context::from_waker(&waker)) {
                 Poll::Ready(ready) => return ready,
-                Poll::Pending => thread::park(),
+                Poll::Pending => idle::idle(),
             }
         }
     }

@@ -25,6 +25,7 @@ use crate::behavior::{Body, Place, Ticket};
 use crate::cown::Cown;
 use crate::executor::Executor;
 use crate::handle::{Failure, Handle, Outcome, collect, with_guards};
+use crate::idle;
 use crate::request::Requests;
 use crate::sync::{Arc, AtomicUsize, Ordering, thread};
 use crate::worker;
@@ -79,7 +80,7 @@ where
     let shared = &scope.shared;
     // Acquire: pairs with the Release of each ticket's drop; what the bodies did comes before our return.
     while shared.running.load(Ordering::Acquire) != 0 {
-        thread::park();
+        idle::idle();
     }
     match outcome {
         Err(payload) => resume_unwind(payload),

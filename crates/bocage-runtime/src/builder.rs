@@ -14,6 +14,21 @@ use crate::worker;
 /// More workers than any machine has processors; the protocols would bear more.
 pub(crate) const MAX_WORKERS: usize = 1 << 14;
 
+/// What dropping a [`Runtime`] does with the behaviors that are scheduled and have not begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDrop {
+    /// They run, and the drop waits for them.
+    #[default]
+    Finish,
+    /// They are cancelled: their bodies do not run, what these hold is dropped, and their handles say
+    /// [`Failure::Cancelled`](bocage_core::Failure::Cancelled), or
+    /// [`Failure::Missing`](bocage_core::Failure::Missing) where they asked for the result of another one that was.
+    /// The drop waits for the bodies that run already and, where a behavior waits for a cown that something else than
+    /// this runtime holds, until that gives it up.
+    Cancel,
+}
+
 /// Sets up a [`Runtime`].
 ///
 /// ```
@@ -36,6 +51,7 @@ pub struct Builder {
     workers: Option<usize>,
     name_prefix: String,
     stack_size: Option<usize>,
+    on_drop: OnDrop,
     hooks: Hooks,
 }
 
@@ -87,9 +103,15 @@ impl Default for Builder {
 
 impl Builder {
     /// One worker for each processor that the process may use (affinity and cgroup are respected), no
-    /// hooks.
+    /// hooks, and a drop that finishes what is pending.
     pub fn new() -> Self {
-        Self { workers: None, name_prefix: "bocage".into(), stack_size: None, hooks: Hooks::default() }
+        Self {
+            workers: None,
+            name_prefix: "bocage".into(),
+            stack_size: None,
+            on_drop: OnDrop::Finish,
+            hooks: Hooks::default(),
+        }
     }
 
     /// How many worker threads: at least 1.
@@ -107,6 +129,33 @@ impl Builder {
     /// Bytes of stack for each worker; the standard library's default otherwise.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
+        self
+    }
+
+    /// What dropping the runtime does with pending behaviors: finish them, if nothing else is said.
+    ///
+    /// ```
+    /// use bocage_core::{Cown, Failure};
+    /// use bocage_runtime::{Builder, OnDrop};
+    /// use std::sync::mpsc;
+    ///
+    /// let runtime = Builder::new().workers(1).on_drop(OnDrop::Cancel).build()?;
+    /// let (begun, begin) = mpsc::channel();
+    /// let (owner, owned) = mpsc::channel();
+    /// let running = runtime.when((), move |()| {
+    ///     begun.send(()).unwrap();
+    ///     drop(owned.recv());
+    ///     "whole"
+    /// });
+    /// let waiting = runtime.when((), |()| unreachable!("cancelled"));
+    /// begin.recv().unwrap();
+    /// owner.send(runtime).unwrap();
+    /// assert_eq!(running.wait().unwrap(), "whole");
+    /// assert!(matches!(waiting.wait(), Err::<(), _>(Failure::Cancelled)));
+    /// # Ok::<(), bocage_runtime::Error>(())
+    /// ```
+    pub fn on_drop(mut self, what: OnDrop) -> Self {
+        self.on_drop = what;
         self
     }
 
@@ -184,7 +233,7 @@ impl Builder {
                 result = Err(Error::Start { worker, source });
             }
         }
-        Runtime::begin(shared, generation, threads, result)
+        Runtime::begin(shared, generation, threads, self.on_drop, result)
     }
 }
 
@@ -194,6 +243,7 @@ impl fmt::Debug for Builder {
             .field("workers", &self.workers)
             .field("name_prefix", &self.name_prefix)
             .field("stack_size", &self.stack_size)
+            .field("on_drop", &self.on_drop)
             .finish_non_exhaustive()
     }
 }

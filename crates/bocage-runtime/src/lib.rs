@@ -21,12 +21,13 @@
 //! # A map, in reading order
 //!
 //! - `runtime.rs`, what a program sees: the owner, references, admission, the executor; `builder.rs`, how it
-//!   is set up; `error.rs`.
+//!   is set up; `batch.rs`, several behaviors in one step; `error.rs`.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
+//! - `deterministic.rs`, one thread and a seed instead: to find an order that breaks a program, and to replay it.
 //! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
 //! - `sync.rs`, atomics, locks and threads, real or loom's.
 //!
@@ -42,7 +43,11 @@
 //! - Only a worker's own thread runs behaviors, and it survives whatever they do.
 
 #[cfg(not(loom))]
+mod batch;
+#[cfg(not(loom))]
 mod builder;
+#[cfg(not(loom))]
+pub mod deterministic;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
@@ -73,7 +78,9 @@ pub mod park;
 pub mod quiesce;
 
 #[cfg(not(loom))]
-pub use builder::Builder;
+pub use batch::Batch;
+#[cfg(not(loom))]
+pub use builder::{Builder, OnDrop};
 #[cfg(not(loom))]
 pub use error::{Error, Pending};
 #[cfg(not(loom))]

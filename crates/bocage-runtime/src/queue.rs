@@ -16,6 +16,8 @@ use std::cell::Cell;
 use bocage_core::Ready;
 use crossbeam_deque::{Injector, Steal, Worker};
 
+use crate::stats::Counters;
+
 /// The budget: so many behaviors in a row at most come from the slot. A prime, so that no program's own
 /// rhythm agrees with it, and large enough that a turn the other way costs little in the mean.
 const FAIR_EVERY: u32 = 61;
@@ -26,6 +28,7 @@ pub(crate) struct Queue {
     pub(crate) deque: Worker<Ready>,
     /// Turns until the next fair one.
     turns: Cell<u32>,
+    counters: &'static Counters,
 }
 
 /// What a push did.
@@ -38,14 +41,21 @@ pub(crate) enum Kept {
 }
 
 impl Queue {
-    pub(crate) fn new(deque: Worker<Ready>) -> Self {
-        Self { slot: Cell::new(None), deque, turns: Cell::new(FAIR_EVERY) }
+    pub(crate) fn new(deque: Worker<Ready>, counters: &'static Counters) -> Self {
+        Self { slot: Cell::new(None), deque, turns: Cell::new(FAIR_EVERY), counters }
+    }
+
+    /// Told when there is more in the deque than before.
+    #[inline]
+    pub(crate) fn grew(&self) {
+        self.counters.queue_grew(self.deque.len());
     }
 
     /// Takes in what was scheduled by a body that still runs.
     #[inline]
     pub(crate) fn push(&self, ready: Ready) {
         self.deque.push(ready);
+        self.grew();
     }
 
     /// Takes in what became ready as a body ended.
@@ -58,7 +68,7 @@ impl Queue {
             }
             first => {
                 self.slot.set(first);
-                self.deque.push(ready);
+                self.push(ready);
                 Kept::InDeque
             }
         }
@@ -82,7 +92,7 @@ impl Queue {
             if self.deque.is_empty() && injector.is_empty() {
                 return Some(kept);
             }
-            self.deque.push(kept);
+            self.push(kept);
             pushed();
         }
         loop {
@@ -103,7 +113,10 @@ impl Queue {
         }
         loop {
             match injector.steal_batch_and_pop(&self.deque) {
-                Steal::Success(ready) => return Some(ready),
+                Steal::Success(ready) => {
+                    self.grew();
+                    return Some(ready);
+                }
                 Steal::Empty => return None,
                 Steal::Retry => {}
             }

@@ -10,6 +10,7 @@
 //! stays flat, however often runtimes start and stop: there are as many `Shared` as ever were alive at once
 //! of each size.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bocage_core::Ready;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) injector: CachePadded<Injector<Ready>>,
     pub(crate) idle: Idle,
     pub(crate) ledger: Ledger,
+    /// Whether what is ready is cancelled instead of run. Written once in a run at most, read for each behavior.
+    cancels: CachePadded<AtomicBool>,
     /// One for each worker.
     pub(crate) remotes: Box<[Remote]>,
 }
@@ -53,6 +56,7 @@ impl Shared {
             injector: CachePadded::new(Injector::new()),
             idle: Idle::new(workers),
             ledger: Ledger::new(workers),
+            cancels: CachePadded::new(AtomicBool::new(false)),
             remotes: (0..workers)
                 .map(|_| {
                     let deque = Worker::new_fifo();
@@ -65,7 +69,22 @@ impl Shared {
     /// Puts it back, once all its workers have ended.
     pub(crate) fn give_back(&'static self) {
         self.idle.restart();
+        // Relaxed: the pool's lock passes it on.
+        self.cancels.store(false, Ordering::Relaxed);
         POOL.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+
+    /// From now on behaviors are cancelled.
+    pub(crate) fn cancel(&self) {
+        // Relaxed: nothing is read on the strength of it; a worker that sees it late has begun one more.
+        self.cancels.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether behaviors are cancelled.
+    #[inline]
+    pub(crate) fn cancels(&self) -> bool {
+        // Relaxed: as above.
+        self.cancels.load(Ordering::Relaxed)
     }
 
     /// Takes in a ready behavior from a thread that is no worker of this runtime.

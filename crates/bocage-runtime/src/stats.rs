@@ -20,6 +20,8 @@ pub struct WorkerStats {
     pub parked: u64,
     /// How often an enqueue of its behaviors had to yield to another thread in the middle of its own.
     pub stalled: u64,
+    /// The most behaviors that stood in its queue at once, the one that runs and the one handed over not counted.
+    pub longest_queue: u64,
 }
 
 /// One event that a worker counts.
@@ -33,22 +35,46 @@ pub(crate) enum Event {
 
 /// One worker's counters: written by it alone, with plain stores, and read by anybody.
 #[derive(Default)]
-pub(crate) struct Counters(CachePadded<[AtomicU64; 4]>);
+pub(crate) struct Counters(CachePadded<Numbers>);
+
+#[derive(Default)]
+struct Numbers {
+    /// By [`Event`].
+    events: [AtomicU64; 4],
+    longest_queue: AtomicU64,
+}
 
 impl Counters {
     /// Counts `times` events. Called by the worker alone.
     #[inline]
     pub(crate) fn count(&self, event: Event, times: u64) {
-        let counter = &self.0[event as usize];
+        let counter = &self.0.events[event as usize];
         // Relaxed, both: one writer, and readers want numbers only.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(times), Ordering::Relaxed);
+    }
+
+    /// Told of the length of the queue whenever it has grown. Called by the worker alone.
+    #[inline]
+    pub(crate) fn queue_grew(&self, length: usize) {
+        let longest = &self.0.longest_queue;
+        // Relaxed, both: as above.
+        if length as u64 > longest.load(Ordering::Relaxed) {
+            longest.store(length as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// A new run begins. The others only grow, and so are told from what they were before; a maximum can't be.
+    /// Called by the worker alone.
+    pub(crate) fn restart(&self) {
+        self.0.longest_queue.store(0, Ordering::Relaxed);
     }
 
     /// All of it, with what the ledger knows of the same worker.
     pub(crate) fn snapshot(&self, (scheduled, run): (u64, u64)) -> WorkerStats {
         // Relaxed: numbers only.
-        let [stolen, handed_over, parked, stalled] = self.0.each_ref().map(|c| c.load(Ordering::Relaxed));
-        WorkerStats { scheduled, run, stolen, handed_over, parked, stalled }
+        let [stolen, handed_over, parked, stalled] = self.0.events.each_ref().map(|c| c.load(Ordering::Relaxed));
+        let longest_queue = self.0.longest_queue.load(Ordering::Relaxed);
+        WorkerStats { scheduled, run, stolen, handed_over, parked, stalled, longest_queue }
     }
 }
 
@@ -62,6 +88,7 @@ impl WorkerStats {
             handed_over: self.handed_over.wrapping_sub(base.handed_over),
             parked: self.parked.wrapping_sub(base.parked),
             stalled: self.stalled.wrapping_sub(base.stalled),
+            longest_queue: self.longest_queue,
         }
     }
 }

@@ -8,18 +8,20 @@ use bocage_core::Ready;
 
 use crate::shared::Remote;
 
-/// Picks victims: xorshift64 ("Xorshift RNGs", Marsaglia 2003), which is plenty for spreading thieves.
+/// Picks victims, and whoever comes next in a deterministic program: xorshift64 ("Xorshift RNGs", Marsaglia 2003),
+/// which is plenty for spreading thieves.
 pub(crate) struct Dice(Cell<u64>);
 
 impl Dice {
     /// Different for each `seed`.
-    pub(crate) fn new(seed: usize) -> Self {
-        // The odd constant spreads neighbouring seeds over all bits, and no seed gives zero.
-        Self(Cell::new((seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    pub(crate) fn new(seed: u64) -> Self {
+        // The odd constant spreads neighbouring seeds over all bits. Zero, from which xorshift never gets away,
+        // comes of one seed only.
+        Self(Cell::new(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15).max(1)))
     }
 
     /// A number below `n`, which is not zero.
-    fn below(&self, n: usize) -> usize {
+    pub(crate) fn below(&self, n: usize) -> usize {
         let mut x = self.0.get();
         x ^= x << 13;
         x ^= x >> 7;

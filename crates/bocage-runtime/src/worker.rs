@@ -68,16 +68,19 @@ pub(crate) fn main(
     hooks: &Hooks,
     started: impl FnOnce(Result<(), Box<dyn StdError + Send + Sync>>),
 ) {
+    let remote = &shared.remotes[index];
+    remote.counters.restart();
     let worker = Worker {
         shared,
         generation,
         index,
-        queue: Queue::new(shared.remotes[index].borrow_deque()),
-        dice: Dice::new(index),
+        queue: Queue::new(remote.borrow_deque(), &remote.counters),
+        dice: Dice::new(index as u64),
         at_work: Cell::new(false),
     };
     let entered = Entered::new(&worker);
-    let start = catch_unwind(|| hooks.start(index)).unwrap_or_else(|panic| Err(panic_text(&*panic).into()));
+    let start = catch_unwind(|| hooks.start(index))
+        .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic)).into()));
     let has_started = start.is_ok();
     started(start);
     if has_started {
@@ -89,7 +92,7 @@ pub(crate) fn main(
         quietly(|| hooks.stop(index));
     }
     drop(entered);
-    shared.remotes[index].return_deque(worker.queue.deque);
+    remote.return_deque(worker.queue.deque);
 }
 
 /// Calls a hook. A panic in it has been reported by the panic hook, and must not take the worker along.
@@ -97,9 +100,10 @@ fn quietly(hook: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("it panicked: {}", text.unwrap_or("(a payload that is no text)"))
+    text.unwrap_or("(a payload that is no text)")
 }
 
 impl Worker {
@@ -188,7 +192,11 @@ impl Worker {
             }
         }
         let _finish = Finish(self);
-        ready.run();
+        if self.shared.cancels() {
+            drop(ready);
+        } else {
+            ready.run();
+        }
     }
 
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.
@@ -231,6 +239,7 @@ impl Worker {
             }
             match steal::steal(&self.shared.remotes, self.index, &self.queue.deque, &self.dice) {
                 Steal::Success(ready) => {
+                    self.queue.grew();
                     self.count(Event::Stolen, 1 + self.queue.deque.len() as u64);
                     return Some(ready);
                 }

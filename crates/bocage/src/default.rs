@@ -1,17 +1,18 @@
-//! The process's default runtime, and `when` and `quiesce` upon it.
+//! The process's default runtime, and `when` and `quiesce` upon it, or upon whatever else the caller runs on.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bocage_core::{Handle, Requests};
-use bocage_runtime::{Error, Runtime, RuntimeRef};
+use bocage_runtime::deterministic::Program;
+use bocage_runtime::{Batch, Error, Runtime, RuntimeRef};
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 
 /// Schedules `body` to run when all cowns of `requests` are acquired, and returns at once.
 ///
-/// In a behavior it schedules on the runtime that runs it, elsewhere on the [`default_runtime`]. Behaviors
-/// that share a cown run in the order in which they were scheduled (by one thread, or by causality). A body
+/// In a behavior it schedules on the runtime that runs it, in a [deterministic](crate::deterministic) program on that
+/// one's thread, elsewhere on the [`default_runtime`]. Behaviors that share a cown run in the order in which they were scheduled (by one thread, or by causality). A body
 /// may schedule on cowns that it holds: that runs after it.
 ///
 /// One allocation; O(n log n) for n cowns.
@@ -44,10 +45,59 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    current_or_default().when(requests, body)
+    match Place::current() {
+        Place::Runtime(runtime) => runtime.when(requests, body),
+        Place::Program(program) => program.when(requests, body),
+    }
 }
 
-/// Where `when` schedules.
+/// Schedules all behaviors that `add` adds to the batch in one step, where [`when`] would schedule them, and when
+/// `add` is over: no other behavior comes between them on any cown that two of them share. See [`Runtime::batch`].
+///
+/// `add` must not wait for any of them: they have yet to be scheduled.
+///
+/// # Panics
+///
+/// If `add` panics; what it added is scheduled all the same. If the default runtime can't be started.
+///
+/// ```
+/// use bocage::{Cown, batch, read, when};
+///
+/// let (checking, savings) = (Cown::new(100), Cown::new(0));
+/// let sum = batch(|batch| {
+///     batch.when(&checking, |mut checking| *checking -= 40);
+///     batch.when(&savings, |mut savings| *savings += 40);
+///     batch.when((read(&checking), read(&savings)), |(checking, savings)| *checking + *savings)
+/// });
+/// assert_eq!(sum.wait()?, 100);
+/// # Ok::<(), bocage::Failure>(())
+/// ```
+pub fn batch<T>(add: impl FnOnce(&mut Batch) -> T) -> T {
+    match Place::current() {
+        Place::Runtime(runtime) => runtime.batch(add),
+        Place::Program(program) => program.batch(add),
+    }
+}
+
+/// Where what the calling thread schedules runs.
+enum Place {
+    Runtime(RuntimeRef),
+    Program(Program),
+}
+
+impl Place {
+    #[inline]
+    fn current() -> Self {
+        RuntimeRef::current().map_or_else(Self::outside, Self::Runtime)
+    }
+
+    #[cold]
+    fn outside() -> Self {
+        Program::current().map_or_else(|| Self::Runtime(default_runtime().reference()), Self::Program)
+    }
+}
+
+/// Where what is no deterministic program's schedules.
 #[inline]
 pub(crate) fn current_or_default() -> RuntimeRef {
     RuntimeRef::current().unwrap_or_else(|| default_runtime().reference())
@@ -55,6 +105,8 @@ pub(crate) fn current_or_default() -> RuntimeRef {
 
 /// Blocks until nothing is scheduled and unfinished on the [`default_runtime`], at most for `timeout`. What
 /// the behaviors did is then visible to the caller. The runtime goes on, and may be used again.
+///
+/// In a [deterministic](crate::deterministic) program it runs that one's behaviors instead, for as long as they take.
 ///
 /// Returns at once if nothing was ever scheduled. Behaviors on other runtimes are not waited for.
 ///
@@ -77,6 +129,9 @@ pub(crate) fn current_or_default() -> RuntimeRef {
 pub fn quiesce(timeout: Option<Duration>) -> Result<(), Error> {
     if RuntimeRef::current().is_some() {
         return Err(Error::OnWorker);
+    }
+    if let Some(program) = Program::current() {
+        return program.quiesce();
     }
     DEFAULT.get().map_or(Ok(()), |runtime| runtime.quiesce(timeout))
 }

@@ -75,7 +75,25 @@
 //! The process ends when `main` returns, as it does under any other thread: **what has not run by then does
 //! not run**, and what runs is cut off, on the default runtime. So a program ends by waiting for the
 //! handles that it needs, or by [`quiesce`] for all there is. (An own [`Runtime`] that goes out of scope
-//! waits by itself.)
+//! waits by itself, or cancels what has not begun: [`Builder::on_drop`].)
+//!
+//! A program that goes wrong in some orders and not in others is found out by [`deterministic::explore`], which runs it
+//! under one seed after the other, and by [`deterministic::replay`]:
+//!
+//! ```
+//! use bocage::{Cown, deterministic, quiesce, when};
+//!
+//! deterministic::explore(0..100, || {
+//!     let (cold, warm) = (Cown::new(3), Cown::new(4));
+//!     for _ in 0..2 {
+//!         when((&cold, &warm), |(mut cold, mut warm)| std::mem::swap(&mut *cold, &mut *warm));
+//!     }
+//!     when(&cold, |mut cold| *cold += 10);
+//!     quiesce(None).unwrap();
+//!     // Had this an order in which it fails, the panic would name the seed.
+//!     assert_eq!(when((&cold, &warm), |(cold, warm)| (*cold, *warm)).wait().unwrap(), (13, 4));
+//! });
+//! ```
 //!
 //! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
 //! and [poisoned](Guard::is_poisoned).
@@ -84,11 +102,12 @@
 //!
 //! | here | from | what |
 //! | --- | --- | --- |
-//! | [`when`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
+//! | [`when`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
 //! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
 //! | [`acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
 //! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
-//! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Error`] | `bocage-runtime` | workers, and what they are told |
+//! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Batch`], [`Error`] | `bocage-runtime` | workers, and what they are told |
+//! | [`deterministic`] | `bocage-runtime` | one thread and a seed: to find an order that breaks a program |
 //! | [`noticeboard`] | feature `noticeboard` | at most 64 named values, read as snapshots |
 //! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
 //! | [`prelude`] | | the names that most programs want |
@@ -109,8 +128,8 @@ pub use bocage_core::{
     Acquire, Acquired, Cown, CownId, Failure, Guard, Handle, Outcome, Read, ReadGuard, Requests, ScopedHandle,
     ScopedOutcome, acquire, read,
 };
-pub use bocage_runtime::{Builder, Error, Pending, Runtime, RuntimeRef, WorkerStats};
-pub use default::{default_runtime, quiesce, when};
+pub use bocage_runtime::{Batch, Builder, Error, OnDrop, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
+pub use default::{batch, default_runtime, quiesce, when};
 pub use scope::{Scope, scope};
 
 #[cfg(feature = "matrix")]

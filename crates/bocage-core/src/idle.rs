@@ -1,0 +1,39 @@
+//! What a thread that blocks on a cown does meanwhile: it sleeps, unless it has been told of something better.
+//!
+//! An executor that runs behaviors on the very thread that waits for them would never get to it otherwise.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+use crate::sync::thread;
+
+thread_local! {
+    static HELP: Cell<Option<fn() -> bool>> = const { Cell::new(None) };
+}
+
+/// For as long as it lives a blocked thread calls what [`help_while_waiting`] was given.
+#[derive(Debug)]
+pub struct Helping {
+    before: Option<fn() -> bool>,
+    _not_send: PhantomData<*const ()>,
+}
+
+/// From now on, when the current thread would block on a cown, it calls `help` instead, again and again until
+/// it has the cown. When that returns `false` there was nothing to do, and the thread sleeps until it is woken.
+/// If `help` panics, the wait ends with that panic, and the cown is lost to it: nobody gets it any more.
+pub fn help_while_waiting(help: fn() -> bool) -> Helping {
+    Helping { before: HELP.replace(Some(help)), _not_send: PhantomData }
+}
+
+impl Drop for Helping {
+    fn drop(&mut self) {
+        HELP.set(self.before);
+    }
+}
+
+/// Helps, or sleeps until the thread is unparked (or for no reason).
+pub(crate) fn idle() {
+    if !HELP.get().is_some_and(|help| help()) {
+        thread::park();
+    }
+}

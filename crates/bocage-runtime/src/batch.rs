@@ -1,0 +1,94 @@
+//! Batches on a runtime: several behaviors scheduled in one step, each of them counted.
+//!
+//! A behavior is counted as scheduled when it is added, and so the runtime does not come to rest between that
+//! and the end of the batch. How a batch gets in line stands in [`bocage_core::Batch`].
+
+use std::fmt;
+
+use bocage_core::{Handle, Requests};
+
+use crate::deterministic::{Program, watched};
+use crate::error::Error;
+use crate::runtime::RuntimeRef;
+
+/// Behaviors to be scheduled in one step: what the closure of [`Runtime::batch`](crate::Runtime::batch) adds to.
+#[must_use = "it is there to be added to"]
+pub struct Batch {
+    behaviors: bocage_core::Batch,
+    on: On,
+}
+
+enum On {
+    Runtime(RuntimeRef),
+    Program(Program),
+}
+
+impl Batch {
+    fn new(on: On) -> Self {
+        Self { behaviors: bocage_core::Batch::new(), on }
+    }
+
+    /// Lets `add` add to a batch on `runtime`, and schedules it.
+    pub(crate) fn on_runtime<T>(runtime: RuntimeRef, add: impl FnOnce(&mut Self) -> T) -> T {
+        add(&mut Self::new(On::Runtime(runtime)))
+    }
+
+    /// The same, in a deterministic program.
+    pub(crate) fn in_program<T>(program: &Program, add: impl FnOnce(&mut Self) -> T) -> T {
+        let added = add(&mut Self::new(On::Program(program.clone())));
+        program.pause();
+        added
+    }
+
+    /// How many behaviors were added.
+    pub fn len(&self) -> usize {
+        self.behaviors.len()
+    }
+
+    /// Whether none was added.
+    pub fn is_empty(&self) -> bool {
+        self.behaviors.is_empty()
+    }
+
+    /// Adds a behavior: `body`, to run when all cowns of `requests` are acquired.
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::when`](crate::Runtime::when). The behavior is not added then; those before it stay.
+    pub fn when<Q, R, F>(&mut self, requests: Q, body: F) -> Handle<R>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        self.try_when(requests, body).unwrap_or_else(|error| panic!("`when` in a batch: {error}"))
+    }
+
+    /// [`when`](Self::when), for a runtime that may have stopped. With one behavior in the batch it can't stop any
+    /// more, so that only the first can be refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn try_when<Q, R, F>(&mut self, requests: Q, body: F) -> Result<Handle<R>, Error>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        let Self { behaviors, on } = self;
+        match on {
+            On::Runtime(runtime) => {
+                Ok(runtime.admit()?.schedule(|executor| behaviors.when_on(executor, requests, body)))
+            }
+            On::Program(program) => Ok(program
+                .schedule(|executor| behaviors.when_on(executor, requests, move |guards| watched(|| body(guards))))),
+        }
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("behaviors", &self.len()).finish()
+    }
+}
