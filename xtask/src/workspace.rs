@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::process;
 
 /// What is off by default and to be tested, linted and documented all the same.
-pub const FEATURES: [&str; 2] = ["--features", "bocage-runtime/rayon"];
+pub const FEATURES: [&str; 2] = ["--features", "bocage-runtime/rayon,bocage/trace"];
 
 /// The repository, as cargo sees it.
 pub struct Workspace {

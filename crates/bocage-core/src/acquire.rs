@@ -7,7 +7,7 @@
 use core::ptr::NonNull;
 
 use crate::behavior::{self, Arrival, Body, Header, Place};
-use crate::cown::{Cown, CownHeader};
+use crate::cown::{Cown, CownHeader, CownId};
 use crate::executor::{Executor, Ready};
 use crate::grant;
 use crate::mailbox;
@@ -31,6 +31,11 @@ impl<'a> Erased<'a> {
     /// The cown of `handle`, to read: others may read it at the same time.
     pub fn read<T: Sync>(handle: &'a Cown<T>) -> Self {
         Self { want: Want::read(handle.header().as_ptr()), _handle: core::marker::PhantomData }
+    }
+
+    /// The cown's identity.
+    pub fn id(&self) -> CownId {
+        CownId::of(self.want.cown())
     }
 
     /// Whether both are the same cown.

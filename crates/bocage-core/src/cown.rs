@@ -235,6 +235,11 @@ unsafe impl<T: Send> Sync for Cown<T> {}
 pub struct CownId(usize);
 
 impl CownId {
+    /// Of the cown with this header, which is where a handle's pointer leads.
+    pub(crate) fn of(header: *const CownHeader) -> Self {
+        Self(header.addr())
+    }
+
     /// The number behind the identity.
     pub fn get(self) -> usize {
         self.0

@@ -41,6 +41,11 @@ impl Ready {
         unsafe { Header::make_ready(header, Arrival::Scheduled) }
     }
 
+    /// What [`into_raw`](Self::into_raw) would give: the behavior's identity among those that are alive.
+    pub fn as_ptr(&self) -> NonNull<()> {
+        self.0.cast()
+    }
+
     /// The token as a pointer, for queues that keep pointers. [`Ready::from_raw`] takes it back; until
     /// then its cowns stay held.
     pub fn into_raw(self) -> NonNull<()> {

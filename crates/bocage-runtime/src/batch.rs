@@ -79,7 +79,10 @@ impl Batch {
         let Self { behaviors, on } = self;
         match on {
             On::Runtime(runtime) => {
-                Ok(runtime.admit()?.schedule(|executor| behaviors.when_on(executor, requests, body)))
+                let admission = runtime.admit()?;
+                #[cfg(feature = "trace")]
+                let body = runtime.labelled(&requests, body);
+                Ok(admission.schedule(|executor| behaviors.when_on(executor, requests, body)))
             }
             On::Program(program) => Ok(program
                 .schedule(|executor| behaviors.when_on(executor, requests, move |guards| watched(|| body(guards))))),

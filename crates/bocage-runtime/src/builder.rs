@@ -52,6 +52,8 @@ pub struct Builder {
     name_prefix: String,
     stack_size: Option<usize>,
     on_drop: OnDrop,
+    #[cfg(feature = "trace")]
+    trace: usize,
     hooks: Hooks,
 }
 
@@ -110,6 +112,8 @@ impl Builder {
             name_prefix: "bocage".into(),
             stack_size: None,
             on_drop: OnDrop::Finish,
+            #[cfg(feature = "trace")]
+            trace: 0,
             hooks: Hooks::default(),
         }
     }
@@ -159,6 +163,14 @@ impl Builder {
         self
     }
 
+    /// Records a [trace](crate::trace) of at most so many behaviors for each worker; of those that follow it tells
+    /// only how many. 0, as it is from the beginning: none. A behavior takes some 100 bytes until the trace is taken.
+    #[cfg(feature = "trace")]
+    pub fn trace(mut self, per_worker: usize) -> Self {
+        self.trace = per_worker;
+        self
+    }
+
     /// Called on each worker's thread before its first behavior, with the worker's index. If it fails or
     /// panics, [`build`](Self::build) fails.
     pub fn on_start(
@@ -202,6 +214,8 @@ impl Builder {
         }
         let shared = Shared::take(count);
         let generation = shared.ledger.next_generation();
+        #[cfg(feature = "trace")]
+        shared.tracer.restart(self.trace);
         let (started, starts) = mpsc::channel();
         let mut threads = Vec::with_capacity(count);
         let mut result = Ok(());

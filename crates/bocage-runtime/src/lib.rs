@@ -29,6 +29,7 @@
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
 //! - `deterministic.rs`, one thread and a seed instead: to find an order that breaks a program, and to replay it.
 //! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
+//! - `trace.rs` (feature `trace`), what ran where and when, for Perfetto.
 //! - `sync.rs`, atomics, locks and threads, real or loom's.
 //!
 //! # Invariants
@@ -63,6 +64,8 @@ mod stats;
 #[cfg(not(loom))]
 mod steal;
 mod sync;
+#[cfg(all(not(loom), feature = "trace"))]
+pub mod trace;
 #[cfg(not(loom))]
 mod worker;
 

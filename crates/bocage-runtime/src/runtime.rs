@@ -183,6 +183,13 @@ impl Runtime {
         self.reference.shared.stats().into_iter().zip(&self.base).map(|(now, base)| now.since(*base)).collect()
     }
 
+    /// What the workers did since the runtime was built, or since the last trace was taken; empty if the builder was
+    /// not told to [trace](Builder::trace). Best when nothing runs: the behaviors that do are in the next one.
+    #[cfg(feature = "trace")]
+    pub fn take_trace(&self) -> crate::trace::Trace {
+        self.reference.shared.tracer.take()
+    }
+
     /// Blocks until nothing is scheduled and unfinished, at most for `timeout`. What the behaviors did is
     /// then visible to the caller. The runtime goes on.
     ///
@@ -328,7 +335,25 @@ impl RuntimeRef {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        Ok(self.admit()?.schedule(|executor| when_on(executor, requests, body)))
+        let admission = self.admit()?;
+        #[cfg(feature = "trace")]
+        let body = self.labelled(&requests, body);
+        Ok(admission.schedule(|executor| when_on(executor, requests, body)))
+    }
+
+    /// The body, so that a trace tells of it.
+    #[cfg(feature = "trace")]
+    pub(crate) fn labelled<Q, R, F>(
+        &self,
+        requests: &Q,
+        body: F,
+    ) -> impl for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static + use<Q, R, F>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        crate::trace::labelled(&self.shared.tracer, requests, body)
     }
 
     /// As [`Runtime::batch`].

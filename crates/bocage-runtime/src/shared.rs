@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     /// Whether what is ready is cancelled instead of run. Written once in a run at most, read for each behavior.
     cancels: CachePadded<AtomicBool>,
+    #[cfg(feature = "trace")]
+    pub(crate) tracer: crate::trace::Tracer,
     /// One for each worker.
     pub(crate) remotes: Box<[Remote]>,
 }
@@ -57,6 +59,8 @@ impl Shared {
             idle: Idle::new(workers),
             ledger: Ledger::new(workers),
             cancels: CachePadded::new(AtomicBool::new(false)),
+            #[cfg(feature = "trace")]
+            tracer: crate::trace::Tracer::new(workers),
             remotes: (0..workers)
                 .map(|_| {
                     let deque = Worker::new_fifo();
@@ -69,6 +73,8 @@ impl Shared {
     /// Puts it back, once all its workers have ended.
     pub(crate) fn give_back(&'static self) {
         self.idle.restart();
+        #[cfg(feature = "trace")]
+        self.tracer.restart(0);
         // Relaxed: the pool's lock passes it on.
         self.cancels.store(false, Ordering::Relaxed);
         POOL.lock().unwrap_or_else(PoisonError::into_inner).push(self);

@@ -29,6 +29,8 @@ pub(crate) struct Worker {
     dice: Dice,
     /// Whether this thread runs behaviors now, and not a hook.
     at_work: Cell<bool>,
+    #[cfg(feature = "trace")]
+    slice: crate::trace::Open,
 }
 
 thread_local! {
@@ -77,6 +79,8 @@ pub(crate) fn main(
         queue: Queue::new(remote.borrow_deque(), &remote.counters),
         dice: Dice::new(index as u64),
         at_work: Cell::new(false),
+        #[cfg(feature = "trace")]
+        slice: Default::default(),
     };
     let entered = Entered::new(&worker);
     let start = catch_unwind(|| hooks.start(index))
@@ -130,6 +134,12 @@ impl Worker {
         self.index
     }
 
+    /// The slice of the behavior that it runs.
+    #[cfg(feature = "trace")]
+    pub(crate) fn slice(&self) -> &crate::trace::Open {
+        &self.slice
+    }
+
     /// Takes in a behavior that is ready while a body runs on this thread.
     #[inline]
     pub(crate) fn push(&self, ready: Ready) {
@@ -140,6 +150,8 @@ impl Worker {
     /// Takes in a behavior that became ready as this thread released a cown.
     #[inline]
     pub(crate) fn hand_over(&self, ready: Ready) {
+        #[cfg(feature = "trace")]
+        self.shared.tracer.handed_over(self.index, ready.as_ptr());
         match self.queue.hand_over(ready) {
             Kept::InSlot => self.count(Event::HandedOver, 1),
             Kept::InDeque => self.pushed(),
@@ -194,9 +206,13 @@ impl Worker {
         let _finish = Finish(self);
         if self.shared.cancels() {
             drop(ready);
-        } else {
-            ready.run();
+            return;
         }
+        #[cfg(feature = "trace")]
+        self.shared.tracer.begin(ready.as_ptr(), &self.slice);
+        ready.run();
+        #[cfg(feature = "trace")]
+        self.shared.tracer.end(self.index, &self.slice);
     }
 
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.

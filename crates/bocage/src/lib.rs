@@ -112,7 +112,8 @@
 //! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
 //! | [`prelude`] | | the names that most programs want |
 //!
-//! Both features are on by default.
+//! The feature `trace`, off by default, adds the module `trace`: what ran where and when, as JSON for Perfetto. The other
+//! two are on.
 //!
 //! # Invariants
 //!
@@ -131,6 +132,10 @@ pub use bocage_core::{
 pub use bocage_runtime::{Batch, Builder, Error, OnDrop, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
 pub use default::{batch, default_runtime, quiesce, when};
 pub use scope::{Scope, scope};
+
+#[cfg(feature = "trace")]
+#[doc(inline)]
+pub use bocage_runtime::trace;
 
 #[cfg(feature = "matrix")]
 #[doc(no_inline)]
