@@ -69,12 +69,13 @@ static PROPERTIES: [Property; 4] = [
     Property::END,
 ];
 
-static SLOTS: [Slot; 4] = [slot::new(new), slot::hash(hash), slot::compare(compare), slot::repr(repr)];
+static SLOTS: [Slot; 5] =
+    [slot::new(new), slot::hash(hash), slot::compare(compare), slot::repr(repr), slot::awaiter(awaiter)];
 
 /// The class.
 pub(crate) static CLASS: Class<Cown> = Class::new(
     c"bocage.Cown",
-    c"Cown(value, /)\n--\n\nA concurrent owner: a value that one behavior at a time may touch.\n\nThe value is moved in at once, so that from then on only the cown's current owner reaches it. Raises TypeError\n(or what pickle raises) if it can't be sent to other interpreters.\n\nA Cown is a handle: handles of the same cown are equal, and may be captured, returned, kept in other cowns and put\non the noticeboard.",
+    c"Cown(value, /)\n--\n\nA concurrent owner: a value that one behavior at a time may touch.\n\nThe value is moved in at once, so that from then on only the cown's current owner reaches it. Raises TypeError\n(or what pickle raises) if it can't be sent to other interpreters.\n\nA Cown is a handle: handles of the same cown are equal, and may be captured, returned, kept in other cowns and put\non the noticeboard.\n\n`await cown` is result() for asyncio: the loop goes on meanwhile, and an await that is cancelled consumes nothing.\nFrom the moment its turn comes until the loop resumes it, the await has the cown: behaviors scheduled on it later\nstart after that, so don't block the loop.",
 )
 .methods(&METHODS)
 .properties(&PROPERTIES)
@@ -228,6 +229,12 @@ fn repr(this: This<'_, Cown>) -> Result<Obj> {
         format!("Cown({id:#x}, not owned here)")
     };
     Obj::text(this.py(), &text)
+}
+
+/// `Cown.__await__`
+fn awaiter(this: This<'_, Cown>) -> Result<Obj> {
+    let state = this.state()?;
+    state.asyncio(c"turn_of")?.call(&[this.object(), state.inbox.object().into()])
 }
 
 fn reduce(this: This<'_, Cown>, _args: Args<'_>) -> Result<Obj> {

@@ -18,13 +18,14 @@
 //! ```
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
-//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`], [`result`] and [`cycles`]; a behavior's way: [`when`], [`schedule`] and
-//! [`function`] (what travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`],
-//! [`unraised`]; [`board`], [`matrix`].
+//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`] and [`cycles`]; [`result`], [`inbox`] and [`bell`]
+//! (waiting for one cown); a behavior's way: [`when`], [`schedule`] and [`function`] (what travels), [`host`] (where it
+//! runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`], [`unraised`]; [`board`], [`matrix`].
 //!
 //! Invariants: no `static` holds a Python object; an object is touched only by a thread attached to
 //! its interpreter (`Obj` is not `Send`); nothing unwinds into C.
 
+mod bell;
 mod board;
 mod cell;
 mod cown;
@@ -32,6 +33,7 @@ mod cycles;
 mod fork;
 mod function;
 mod host;
+mod inbox;
 mod lifecycle;
 #[allow(dead_code)]
 mod matrix;

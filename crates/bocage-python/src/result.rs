@@ -101,19 +101,8 @@ pub(crate) fn result(this: This<'_, Cown>, args: Args<'_>) -> Result<Obj> {
     let py = state.py();
     let [timeout] = PARAMETERS.bind(&args)?;
     let deadline = lifecycle::deadline(timeout)?;
-    crate::fork::check()?;
     let handle = this.handle();
-    if state.in_behavior.get() {
-        return Err(Error::runtime_error(
-            "result() in a behavior could wait for itself: schedule a behavior on the cown instead",
-        ));
-    }
-    if handle.cell().has_token(py) {
-        return Err(Error::runtime_error(
-            "the cown is acquired here, and what was scheduled on it waits for its release(): read its value, or call \
-             unwrap()",
-        ));
-    }
+    check(state, handle, "result()")?;
     let turn = Turn::take(handle);
     let token = loop {
         let now = Instant::now();
@@ -132,8 +121,25 @@ pub(crate) fn result(this: This<'_, Cown>, args: Args<'_>) -> Result<Obj> {
     unwrap(state, handle, token)
 }
 
+/// An error where `waiting` for the cown could wait for itself.
+pub(crate) fn check(state: &State, handle: &CownHandle, waiting: &str) -> Result<()> {
+    crate::fork::check()?;
+    if state.in_behavior.get() {
+        return Err(Error::runtime_error(format!(
+            "{waiting} in a behavior could wait for itself: schedule a behavior on the cown instead"
+        )));
+    }
+    if handle.cell().has_token(state.py()) {
+        return Err(Error::runtime_error(
+            "the cown is acquired here, and what was scheduled on it waits for its release(): read its value, or call \
+             unwrap()",
+        ));
+    }
+    Ok(())
+}
+
 /// Takes the value of a cown that was just granted, and releases it.
-fn unwrap(state: &State, handle: &CownHandle, token: Ready) -> Result<Obj> {
+pub(crate) fn unwrap(state: &State, handle: &CownHandle, token: Ready) -> Result<Obj> {
     let cell = handle.cell();
     // SAFETY: the token was granted, and is kept until the end.
     unsafe { cell.claim(state.py()) };

@@ -22,6 +22,7 @@ use bocage_noticeboard::Snapshot;
 use bocage_runtime::RuntimeRef;
 
 use crate::cown::{self, Cown};
+use crate::inbox::{self, Inbox, Turn};
 use crate::matrix;
 use crate::py::{Attached, ClassOf, Error, Obj, Ref, Result, module};
 use crate::value::Value;
@@ -98,6 +99,10 @@ pub(crate) struct State {
     pub(crate) matrix_iterator: ClassOf<matrix::Walk>,
     /// The type of `@when(...)`.
     pub(crate) when: ClassOf<when::When>,
+    /// The type of what an event loop hears of its awaited cowns from.
+    pub(crate) inbox: ClassOf<Inbox>,
+    /// The type of one await.
+    pub(crate) turn: ClassOf<Turn>,
     /// The type of what `_worker` gets globals from.
     pub(crate) fetch: ClassOf<resolve::Fetch>,
     /// Functions that this interpreter scheduled.
@@ -110,7 +115,7 @@ pub(crate) struct State {
     pub(crate) in_behavior: Cell<bool>,
     /// The noticeboard as that behavior sees it, once it looked.
     pub(crate) board_snapshot: RefCell<Option<Snapshot<Value>>>,
-    /// Functions of `bocage._worker` and `bocage._definitions`, by name.
+    /// Functions of `bocage._worker`, `bocage._definitions` and `bocage._asyncio`, by name.
     helpers: RefCell<HashMap<&'static CStr, Obj>>,
     /// Large `bytes` that others read.
     pub(crate) lender: Arc<Lender>,
@@ -133,6 +138,8 @@ impl State {
             matrix: matrix::CLASS.build(module)?,
             matrix_iterator: matrix::ITERATOR.build(module)?,
             when: when::CLASS.build(module)?,
+            inbox: inbox::INBOX.build(module)?,
+            turn: inbox::TURN.build(module)?,
             fetch: resolve::FETCH.build(module)?,
             scheduler: schedule::Scheduler::default(),
             known: resolve::Known::default(),
@@ -153,6 +160,11 @@ impl State {
     /// A function of `bocage._definitions`.
     pub(crate) fn definitions(&self, name: &'static CStr) -> Result<Obj> {
         self.helper(c"bocage._definitions", name)
+    }
+
+    /// A function of `bocage._asyncio`.
+    pub(crate) fn asyncio(&self, name: &'static CStr) -> Result<Obj> {
+        self.helper(c"bocage._asyncio", name)
     }
 
     fn helper(&self, module: &CStr, name: &'static CStr) -> Result<Obj> {
@@ -205,6 +217,8 @@ impl State {
             self.matrix.object(),
             self.matrix_iterator.object(),
             self.when.object(),
+            self.inbox.object(),
+            self.turn.object(),
             self.fetch.object(),
         ] {
             visit(object);

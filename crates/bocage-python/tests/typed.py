@@ -106,3 +106,10 @@ assert_type(matrix[0, 1], float)
 assert_type(matrix[0:1], Matrix)
 assert_type(matrix[[0, 1], :], Matrix)
 Matrix("2", 2)  # error
+
+
+async def awaited() -> None:
+    assert_type(await number, int)
+    assert_type(await after, list[str])
+    text: str = await number  # error
+    print(text)

@@ -21,6 +21,9 @@ locks to take, so there is no deadlock and no data race.
 After the decorator, ``moved`` is a cown for what the function returns. Two
 behaviors that share a cown run in the order in which they were scheduled.
 
+In a coroutine, ``await moved`` waits for that one cown; elsewhere
+``moved.result()`` does.
+
 Scheduling: `Cown`, `when`, `whencall`. The runtime: `start`, `wait`,
 `quiesce`, `WaitResult`, `WORKER_COUNT`. Snapshots that every behavior can read:
 `notice_write`, `notice_read`, `noticeboard`. Dense matrices that move without
