@@ -148,7 +148,8 @@ proptest! {
         }
         let last = when_on(Inline, &cowns, |mut all| all.iter_mut().for_each(|n| **n += 1));
         drop(real);
-        prop_assert!(last.wait().is_ok());
+        // It ran on this thread by now, or it never will.
+        prop_assert!(matches!(poll(&mut last.into_future(), &bell), Poll::Ready(Ok(()))));
         for cown in &cowns {
             prop_assert!(try_acquire(cown).is_some());
             prop_assert_eq!(cown.references(), 1, "nothing keeps it");
