@@ -1,4 +1,4 @@
-//! What the criterion suite `engine` measures, and on what.
+//! What the criterion suites measure, and on what.
 //!
 //! ```
 //! use bocage_benches::{Bocage, Case, Ring};
@@ -13,7 +13,8 @@
 //! - `engine.rs`: what an engine is. `bocage.rs`, `mutexes.rs` (feature `rayon`), `threads.rs` (feature `threads`) and
 //!   `verona.rs` (feature `verona`): those there are.
 //! - `measured.rs`: each program on each engine. `allocator.rs`: what all of them allocate with.
-//! - `benches/engine.rs`: the suite.
+//! - `benches/suite.rs`: how all suites measure; `benches/engine.rs` is W1 to W10, `spawn.rs`, `contended.rs`, `ring.rs`
+//!   and `bank.rs` are one of them each.
 //!
 //! # Invariants
 //!
