@@ -20,7 +20,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from bocage import Cown, notice_read, notice_write, quiesce, start, wait, when
@@ -126,6 +125,9 @@ def gather(files: dict[str, str], counted: Iterable[dict[str, int]]) -> dict[str
 
 def by_processes(files: dict[str, str], workers: int) -> dict[str, dict[str, int]]:
     """The same by a process pool."""
+    # Not above: each worker runs the program's imports, and no behavior needs this one.
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(workers) as pool:
         return gather(files, pool.map(examine, files))
 
