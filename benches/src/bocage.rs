@@ -45,7 +45,7 @@ impl Engine for Bocage {
     }
 
     fn when_all<T: Send + Sync + 'static>((): (), cowns: &[Cown<T>], mut each: impl FnMut(&mut T) + Send + 'static) {
-        when(cowns, move |mut values| values.iter_mut().for_each(|value| each(value)));
+        when(cowns, move |mut values| values.iter_mut().for_each(&mut each));
     }
 }
 

@@ -6,13 +6,12 @@
 
 use core::ptr::NonNull;
 
-use crate::behavior::{self, Arrival, Body, Header, Place};
+use crate::behavior::{self, Arrival, Body, Fill, Header, Place};
 use crate::cown::{Cown, CownHeader, CownId};
 use crate::executor::{Executor, Ready};
 use crate::grant;
 use crate::mailbox;
-use crate::slot::{Linked, Slot, Want};
-use crate::sync::Ordering;
+use crate::slot::{Linked, Slot, Want, Word};
 
 /// One cown whose type is forgotten, as something to ask for. Borrows the handle it was made from.
 #[derive(Clone, Copy)]
@@ -66,24 +65,32 @@ where
     R: Send + 'static,
     F: FnOnce(Place<'_, R>) + Send + 'static,
 {
+    let fill = |slots: &mut Fill| cowns.iter().for_each(|cown| slots.want(cown.want));
     // SAFETY: the body borrows nothing that could end.
-    unsafe { schedule(executor, cowns, initial, body) }
+    unsafe { schedule(executor, cowns.len(), fill, initial, body) }
 }
 
-/// [`schedule_erased`], for a body that may borrow.
+/// [`schedule_erased`], for a body that may borrow, and cowns that `fill` tells.
 ///
 /// # Safety
 ///
-/// What `body` borrows lasts until its ticket is dropped, or it borrows nothing.
-pub(crate) unsafe fn schedule<E, R, B>(executor: E, cowns: &mut [Erased<'_>], initial: Option<R>, body: B) -> Cown<R>
+/// What `body` borrows lasts until its ticket is dropped, or it borrows nothing. The cowns are alive until this returns.
+#[inline]
+pub(crate) unsafe fn schedule<E, R, B>(
+    executor: E,
+    cowns: usize,
+    fill: impl FnOnce(&mut Fill),
+    initial: Option<R>,
+    body: B,
+) -> Cown<R>
 where
     E: Executor,
     R: Send + 'static,
     B: Body<R>,
 {
-    let (header, result) = behavior::allocate(executor, schedule_order(cowns), initial, body);
-    // SAFETY: fresh from `allocate`; each cown is kept alive by the handle that its `Erased` borrows. After its run
-    // the block holds nothing of the body, whoever frees it.
+    let (header, result) = behavior::allocate(executor, cowns, fill, initial, body);
+    // SAFETY: fresh from `allocate`; each cown is kept alive by the caller. After its run the block holds nothing of
+    // the body, whoever frees it.
     unsafe { enqueue(header) };
     // SAFETY: the handle's reference, which `allocate` counted.
     unsafe { Cown::from_counted(result) }
@@ -108,27 +115,23 @@ pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
     let target = cown.header();
     // SAFETY: the handle keeps the cown alive.
     let target = unsafe { target.as_ref() };
-    // Relaxed: a look that saves the allocation; the exchange below decides.
-    if !target.tail.load(Ordering::Relaxed).is_null() || !target.is_without_readers() {
+    // A look that saves the allocation; the claim below decides.
+    if !target.tail.is_empty() || !target.is_without_readers() {
         return None;
     }
-    let (header, result) = behavior::allocate(Nowhere, &[Want::write(target)], Some(()), |_: Place<'_, ()>| {});
+    let fill = |slots: &mut Fill| slots.want(Want::write(target));
+    let (header, result) = behavior::allocate(Nowhere, 1, fill, Some(()), |_: Place<'_, ()>| {});
     // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
     // the end, when the token (or the cancelled run) has its own.
     let _handle = unsafe { Cown::from_counted(result) };
     // SAFETY: as above; the block has one slot, and nobody else knows it yet.
     unsafe {
         let [slot] = Header::slots(header) else { unreachable!("one cown, one slot") };
-        slot.finish_enqueue();
-        let us = core::ptr::from_ref(slot).cast_mut();
-        // AcqRel: Release publishes the slot to the next enqueuer; Acquire pairs with the Release of the
-        // tail's reset. Relaxed on failure: nothing is read then.
-        let tail = &target.tail;
-        if tail.compare_exchange(core::ptr::null_mut(), us, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        slot.word.finish_enqueue(false);
+        if !target.tail.claim(&slot.word) {
             Header::abandon(header);
             return None;
         }
-        target.keep();
         // Readers that came and left the queue meanwhile: then the request stays in line behind them, and
         // `Nowhere` cancels it when it is its turn.
         grant::enter(target, header, slot).then(|| Ready::new(header))
@@ -145,23 +148,95 @@ impl Executor for Nowhere {
     }
 }
 
-/// The wants of these cowns, in the order in which they are to be visited.
-pub(crate) fn schedule_order<'s>(cowns: &'s mut [Erased<'_>]) -> &'s [Want] {
-    sort(cowns);
-    // SAFETY: `Erased` is a `Want` and a zero-sized marker.
-    unsafe { core::slice::from_raw_parts(cowns.as_ptr().cast::<Want>(), cowns.len()) }
+/// Up to so many slots are put in order on the stack.
+const ORDERED_ON_STACK: usize = 16;
+
+/// Calls `then` with the slots that are to stand in queues, in ascending order of their cowns' addresses: the total
+/// order that makes deadlock impossible. Where several ask for the same cown, one stands for all of them: the first
+/// that writes, or else the first.
+///
+/// # Safety
+///
+/// `header` is of a fresh block that nobody else knows, with two slots or more, and `then` takes no new mutable
+/// references to them.
+pub(crate) unsafe fn in_order<T>(header: NonNull<Header>, then: impl FnOnce(&[NonNull<Slot>]) -> T) -> T {
+    // SAFETY: passed on.
+    let slots = unsafe { Header::fresh_slots(header) };
+    let first = NonNull::from(&mut *slots).cast::<Slot>();
+    // SAFETY: within the slots.
+    let all = (0..slots.len()).map(|i| unsafe { first.add(i) });
+    if slots.len() <= ORDERED_ON_STACK {
+        let mut order = [first; ORDERED_ON_STACK];
+        let order = &mut order[..slots.len()];
+        order.iter_mut().zip(all).for_each(|(place, slot)| *place = slot);
+        // SAFETY: passed on.
+        return then(unsafe { merged(header, order) });
+    }
+    scratch::with(|order| {
+        order.extend(all);
+        // SAFETY: passed on.
+        then(unsafe { merged(header, order) })
+    })
 }
 
-/// Ascending order of address, the total order that makes deadlock impossible.
-pub(crate) fn sort(cowns: &mut [Erased<'_>]) {
-    match cowns {
-        [] | [_] => {}
+/// Sorts, and leaves one slot for each cown. Returns those.
+///
+/// # Safety
+///
+/// As for [`in_order`]; `order` is its slots.
+unsafe fn merged(header: NonNull<Header>, order: &mut [NonNull<Slot>]) -> &mut [NonNull<Slot>] {
+    // SAFETY: nobody else knows the slots.
+    let want = |slot: &NonNull<Slot>| unsafe { slot.as_ref().want };
+    // Of the same cown a write comes first, then what was asked for first.
+    let key = |slot: &NonNull<Slot>| (want(slot).cown().addr(), want(slot).reads(), slot.addr());
+    match order {
         [a, b] => {
-            if a.want > b.want {
+            if key(a) > key(b) {
                 core::mem::swap(a, b);
             }
         }
-        more => more.sort_unstable_by_key(|c| c.want),
+        _ => order.sort_unstable_by_key(key),
+    }
+    if order.windows(2).all(|pair| want(&pair[0]).cown() != want(&pair[1]).cown()) {
+        return order;
+    }
+    let mut kept = 0;
+    for i in 1..order.len() {
+        let (one, other) = (want(&order[kept]), want(&order[i]));
+        if one.cown() == other.cown() {
+            // SAFETY: nobody else knows the slots.
+            unsafe { order[i].as_mut().want = other.included_in(one) };
+        } else {
+            kept += 1;
+            order.swap(kept, i);
+        }
+    }
+    let order = &mut order[..=kept];
+    // SAFETY: passed on.
+    unsafe { Header::set_distinct(header, order.len() as u32) };
+    order
+}
+
+mod scratch {
+    use super::Slot;
+    use crate::sync::thread_local;
+    use std::cell::Cell;
+    use std::ptr::NonNull;
+
+    thread_local! {
+        /// Kept between calls, so that a wide behavior is one allocation too.
+        #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro takes no `const`")]
+        static ORDER: Cell<Vec<NonNull<Slot>>> = Cell::new(Vec::new());
+    }
+
+    /// Calls `f` with an empty list.
+    pub(super) fn with<T>(f: impl FnOnce(&mut Vec<NonNull<Slot>>) -> T) -> T {
+        // A thread that is ending has no locals any more, and allocates.
+        let mut order = ORDER.try_with(Cell::take).unwrap_or_default();
+        let value = f(&mut order);
+        order.clear();
+        let _ = ORDER.try_with(|kept| kept.set(order));
+        value
     }
 }
 
@@ -169,21 +244,31 @@ pub(crate) fn sort(cowns: &mut [Erased<'_>]) {
 ///
 /// # Safety
 ///
-/// `header` is of a fresh block that nobody else knows, its cowns are sorted and alive, and what its body borrows lasts
-/// as [`schedule`] says.
+/// `header` is of a fresh block that nobody else knows, its cowns are alive, and what its body borrows lasts as
+/// [`schedule`] says.
+#[inline]
 unsafe fn enqueue(header: NonNull<Header>) {
     // SAFETY: the run's reference keeps the block alive until the behavior is ready, and it can't be ready
     // before the last step below, after which the block is not used.
-    let slots = unsafe { Header::slots(header) };
-    if let [slot] = slots {
-        // SAFETY: as above.
-        unsafe { enqueue_one(header, slot) };
-        return;
+    unsafe {
+        match Header::slots(header) {
+            [] => Header::make_ready(header, Arrival::Scheduled),
+            [slot] => enqueue_one(header, slot),
+            _ => in_order(header, |slots| enqueue_all(header, slots)),
+        }
     }
+}
+
+/// Phase 1 and 2 for a behavior of several cowns, whose slots are in order.
+///
+/// # Safety
+///
+/// As for [`enqueue`].
+unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
+    // SAFETY: as for `enqueue`.
+    let slots = || slots.iter().map(|slot| unsafe { slot.as_ref() });
     let mut acquired = 0;
-    let mut wanted = 0;
-    for slot in slots.iter().filter(|s| !s.want.cown().is_null()) {
-        wanted += 1;
+    for slot in slots() {
         // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant. A
         // reader that has the cown is marked before anybody can link behind it.
         unsafe {
@@ -191,18 +276,20 @@ unsafe fn enqueue(header: NonNull<Header>) {
             if predecessor.is_none_or(|p| link(p, header, slot)) && grant::enter(&*slot.want.cown(), header, slot) {
                 acquired += 1;
                 if slot.want.reads() {
-                    slot.set_granted_in_phase_1();
+                    slot.word.set_granted_in_phase_1();
                 }
             }
         }
     }
-    for slot in slots.iter().filter(|s| !s.want.cown().is_null()) {
-        slot.finish_enqueue();
+    let mut wanted = 0;
+    for slot in slots() {
+        wanted += 1;
+        slot.word.finish_enqueue(slot.want.reads());
     }
     // Nobody else counts if everything was free: the read-modify-write can be saved.
     // SAFETY: all cowns are acquired then, and it was this thread that took the count to zero.
     unsafe {
-        if acquired == wanted || header.as_ref().acquired(acquired + 1) {
+        if acquired == wanted || Header::acquired(header, acquired + 1) {
             Header::make_ready(header, Arrival::Scheduled);
         }
     }
@@ -216,6 +303,7 @@ unsafe fn enqueue(header: NonNull<Header>) {
 /// # Safety
 ///
 /// As for [`enqueue`].
+#[inline]
 unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
     // SAFETY: as for `enqueue`; once linked, the block is used only if that led to the cown, and then by
     // nobody else.
@@ -224,16 +312,16 @@ unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
         match swap_tail(header, slot) {
             None if slot.want.reads() => {
                 grant::enter(cown.as_ref(), header, slot);
-                slot.finish_granted();
+                slot.word.finish_granted();
             }
             None => {
-                slot.finish_enqueue();
+                slot.word.finish_enqueue(false);
                 if !grant::enter(cown.as_ref(), header, slot) {
                     return;
                 }
             }
             Some(predecessor) => {
-                slot.finish_enqueue();
+                slot.word.finish_enqueue(slot.want.reads());
                 if !link(predecessor, header, slot) {
                     return;
                 }
@@ -257,18 +345,13 @@ unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
 /// # Safety
 ///
 /// The cown is alive, and the slot is `header`'s, which is in phase 1.
-pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&Slot> {
+#[inline]
+pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&Word> {
     // SAFETY: the caller keeps the cown alive.
     let cown = unsafe { &*slot.want.cown() };
-    // AcqRel: Release publishes our slot to the next enqueuer; Acquire shows us the predecessor's slot or,
-    // if there is none, pairs with the Release of the tail's reset, whose body's writes we now own.
-    let before = cown.tail.swap(core::ptr::from_ref(slot).cast_mut(), Ordering::AcqRel);
-    if before.is_null() {
-        cown.keep();
-        return None;
-    }
+    let predecessor = cown.tail.swap(&slot.word)?;
     // SAFETY: a slot stays in memory until its successor, which is us, has linked.
-    let predecessor = unsafe { &*before };
+    let predecessor = unsafe { predecessor.as_ref() };
     let yields = predecessor.await_enqueued();
     if yields > 0 {
         // SAFETY: we are in phase 1.
@@ -282,13 +365,14 @@ pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&
 /// # Safety
 ///
 /// `predecessor` came from the own swap of the tail and is used no more.
-pub(crate) unsafe fn link(predecessor: &Slot, header: NonNull<Header>, slot: &Slot) -> bool {
+#[inline]
+pub(crate) unsafe fn link(predecessor: &Word, header: NonNull<Header>, slot: &Slot) -> bool {
     match predecessor.link(header.as_ptr(), slot.want.reads()) {
         Linked::Waits => false,
         Linked::BehindReader => true,
         Linked::BehindNobody(block) => {
             // SAFETY: the releaser left us one reference to its block.
-            unsafe { CownHeader::unkeep(Header::result(NonNull::new_unchecked(block)), 1) };
+            unsafe { CownHeader::unkeep(Header::result(NonNull::new_unchecked(block))) };
             true
         }
     }

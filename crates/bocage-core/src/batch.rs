@@ -8,12 +8,12 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::acquire::{link, schedule_order, swap_tail};
-use crate::behavior::{self, Arrival, Header};
+use crate::acquire::{in_order, link, swap_tail};
+use crate::behavior::{self, Arrival, Fill, Header};
 use crate::cown::{Cown, CownHeader};
 use crate::executor::Executor;
 use crate::grant;
-use crate::handle::{Handle, collect, with_guards};
+use crate::handle::{Handle, fill, with_guards};
 use crate::request::Requests;
 use crate::slot::Slot;
 
@@ -84,13 +84,12 @@ impl Batch {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        let run = with_guards::<Q, R, F>(requests.keys(), body);
-        collect(&requests, |cowns| {
-            let (header, result) = behavior::allocate(executor, schedule_order(cowns), None, run);
-            self.add(header);
-            // SAFETY: the handle's reference, which `allocate` counted.
-            Handle { result: unsafe { Cown::from_counted(result) } }
-        })
+        let run = with_guards::<Q, R, F>(requests.shape(), body);
+        let fill = |slots: &mut Fill| fill(&requests, slots);
+        let (header, result) = behavior::allocate(executor, requests.count(), fill, None, run);
+        self.add(header);
+        // SAFETY: the handle's reference, which `allocate` counted.
+        Handle { result: unsafe { Cown::from_counted(result) } }
     }
 
     fn add(&mut self, header: NonNull<Header>) {
@@ -98,12 +97,13 @@ impl Batch {
         // SAFETY: fresh, known to nobody else, with cowns that are alive; the batch keeps them from here on.
         unsafe {
             Header::set_batched(header);
-            for slot in Header::slots(header) {
-                if let Some(cown) = NonNull::new(slot.want.cown().cast_mut()) {
+            in_order(header, |slots| {
+                for slot in slots {
+                    let cown = NonNull::new_unchecked(slot.as_ref().want.cown().cast_mut());
                     cown.as_ref().keep();
-                    self.slots.push(Member { cown, slot: NonNull::from(slot), behavior });
+                    self.slots.push(Member { cown, slot: *slot, behavior });
                 }
-            }
+            });
         }
         self.behaviors.push(Pending { header, acquired: 0 });
     }
@@ -119,7 +119,7 @@ impl Batch {
         for pair in slots.windows(2) {
             let next = behaviors[pair[1].behavior].header;
             // SAFETY: the blocks are known to nobody else yet.
-            unsafe { pair[0].slot.as_ref().chain(next.as_ptr(), pair[1].slot.as_ref().want.reads()) };
+            unsafe { pair[0].slot.as_ref().word.chain(next.as_ptr(), pair[1].slot.as_ref().want.reads()) };
         }
         Self::enqueue_chain(behaviors, first, last);
     }
@@ -155,20 +155,23 @@ impl Drop for Batch {
         for of_one_cown in slots.chunk_by(|a, b| a.cown == b.cown) {
             if let Some(last) = of_one_cown.last() {
                 // SAFETY: its behavior is not ready yet.
-                unsafe { last.slot.as_ref().finish_enqueue() };
+                unsafe {
+                    let slot = last.slot.as_ref();
+                    slot.word.finish_enqueue(slot.want.reads());
+                }
             }
         }
         for Pending { header, acquired } in behaviors.drain(..) {
             // SAFETY: not ready before its count for phase 1 is taken, here.
             unsafe {
-                if header.as_ref().acquired(acquired + 1) {
+                if Header::acquired(header, acquired + 1) {
                     Header::make_ready(header, Arrival::Scheduled);
                 }
             }
         }
         for member in slots.drain(..) {
             // SAFETY: the batch's own reference, used no more.
-            unsafe { CownHeader::unkeep(member.cown, 1) };
+            unsafe { CownHeader::unkeep(member.cown) };
         }
     }
 }

@@ -1,24 +1,26 @@
 //! A behavior's block: the one allocation that holds all of it.
 //!
 //! ```text
-//!   front of type Front<E, R, B>                                       one for each request, and one more
-//!  +--------------------+----------+---------+------------------------+--------+ ... +--------+----------+
-//!  | result's cown      | executor | closure | header                 | slot   |     | slot   | result's |
-//!  | tail refs … value  |          |         | vtable pending slots   |        |     |        | slot     |
-//!  +--------------------+----------+---------+------------------------+--------+ ... +--------+----------+
-//!  ^ Cown<R> points here                     ^ everybody else points here
+//!   one for each request                      front of type Front<E, R, B>
+//!  +--------+ ... +--------+------------------+--------------------------+----------+---------+
+//!  | slot   |     | slot   | counts           | result's cown            | executor | closure |
+//!  |        |     |        | pending requests | tail word vtable … value |          |         |
+//!  +--------+ ... +--------+------------------+--------------------------+----------+---------+
+//!                                             ^ everybody points here
 //! ```
 //!
 //! The block *is* the cown of the result, so that a handle costs no allocation and a behavior can ask for
 //! another one's result as for any cown. That cown starts out held by its own behavior: its tail is the
-//! last slot of the block, and no swap was needed, since nobody else could know it.
+//! word in its own header, and no swap was needed, since nobody else could know it.
+//!
+//! What is before the front is found from its address by subtraction, whatever the types of the front are. A
+//! behavior of one cown whose body captures nothing takes 64 bytes: one cache line.
 //!
 //! # References
 //!
-//! The result's cown counts them. A block starts with one for the run, one for the result's queue (as any
-//! queue that is not empty) and one for the handle. A release that finds a successor which has not linked
-//! yet adds one for it (see [`crate::slot`]). The block goes when all are gone; the closure is dropped
-//! already when the body ends.
+//! The result's cown counts them. A block starts with one for the run and one for the handle. A release that finds
+//! a successor which has not linked yet adds one for it (see [`crate::slot`]). The block goes when all are gone; the
+//! closure is dropped already when the body ends.
 //!
 //! # The pending count
 //!
@@ -30,35 +32,54 @@
 use core::alloc::Layout;
 use core::any::Any;
 use core::cell::UnsafeCell;
-use core::mem::{self, ManuallyDrop};
+use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use std::alloc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::cown::{CownBox, CownHeader, CownVtable, EMPTY, MISSING, PANICKED, POISONED, Storage};
+use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Storage};
 use crate::executor::{Executor, Ready};
 use crate::release;
 use crate::slot::{Slot, Want};
 use crate::sync::{AtomicU32, Ordering};
 
-/// What the queues know of a behavior; its slots follow it in memory.
-#[repr(C)]
+/// What the queues know of a behavior: its address, which is that of its result's cown, and what stands before that.
+#[repr(transparent)]
 pub(crate) struct Header {
-    vtable: &'static Vtable,
+    result: CownHeader,
+}
+
+/// What stands right before the header.
+#[repr(C, align(8))]
+struct Counts {
     pending: AtomicU32,
-    /// Requests, duplicates included; the result's slot comes after them and is not counted. With `BATCHED`.
+    /// Requests, duplicates included. With `BATCHED`.
     requests: u32,
 }
 
 /// The behavior is one of a batch: it uses its pending count whatever the number of its requests.
 const BATCHED: u32 = 1 << 31;
 
-/// What is done with a behavior whose types are forgotten.
-struct Vtable {
+/// What is done with a cown, or a behavior, whose types are forgotten.
+pub(crate) struct Vtable {
+    /// Drops the value and frees the memory. Nobody can reach it any more.
+    pub(crate) free: unsafe fn(NonNull<CownHeader>),
+    /// The rest is for behaviors.
     run: unsafe fn(NonNull<Header>, Mode),
     ready: unsafe fn(NonNull<Header>, Arrival),
-    result: unsafe fn(NonNull<Header>) -> NonNull<CownHeader>,
     stalled: unsafe fn(NonNull<Header>, u32),
+}
+
+impl Vtable {
+    /// Of a cown that is no behavior's result.
+    pub(crate) const fn of_cown(free: unsafe fn(NonNull<CownHeader>)) -> Self {
+        Self {
+            free,
+            run: |_, _| unreachable!("a cown does not run"),
+            ready: |_, _| unreachable!("a cown is never ready"),
+            stalled: |_, _| unreachable!("a cown waits for nobody"),
+        }
+    }
 }
 
 /// Whether a ready behavior's body is to run.
@@ -82,7 +103,6 @@ struct Front<E, R, B> {
     result: CownBox<R>,
     executor: E,
     body: UnsafeCell<ManuallyDrop<B>>,
-    header: Header,
 }
 
 /// Where a running body puts its result.
@@ -92,9 +112,15 @@ struct Front<E, R, B> {
 pub struct Place<'a, R> {
     storage: &'a mut Storage<R>,
     full: &'a mut bool,
+    slots: &'a [Slot],
 }
 
-impl<R> Place<'_, R> {
+impl<'a, R> Place<'a, R> {
+    /// The slots of the requests, in their order.
+    pub(crate) fn slots(&self) -> &'a [Slot] {
+        self.slots
+    }
+
     /// Puts `value` there, and drops what was there before.
     pub fn set(&mut self, value: R) {
         if let Some(old) = self.get_mut() {
@@ -146,32 +172,49 @@ impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for F {
 }
 
 impl Header {
-    /// The slots of the requests, in acquisition order.
+    /// # Safety
+    ///
+    /// `this` is the header of a live block.
+    unsafe fn counts<'a>(this: NonNull<Self>) -> &'a Counts {
+        // SAFETY: they stand before each behavior's header, in its block.
+        unsafe { this.cast::<Counts>().sub(1).as_ref() }
+    }
+
+    /// The slots of the requests, in the order of the requests.
     ///
     /// # Safety
     ///
     /// `this` is the header of a live block.
     pub(crate) unsafe fn slots<'a>(this: NonNull<Self>) -> &'a [Slot] {
-        // SAFETY: the slots follow the header in the block, which the caller keeps alive.
-        unsafe { core::slice::from_raw_parts(Self::first_slot(this), this.as_ref().requests()) }
+        // SAFETY: the slots end where the counts start, in the block, which the caller keeps alive.
+        unsafe {
+            let requests = Self::requests(this);
+            core::slice::from_raw_parts(Self::first_slot(this, requests), requests)
+        }
     }
 
-    /// The result's slot.
+    /// The same, to change what they want.
     ///
     /// # Safety
     ///
-    /// As for [`Header::slots`].
-    pub(crate) unsafe fn result_slot<'a>(this: NonNull<Self>) -> &'a Slot {
-        // SAFETY: it comes after the requests' slots.
-        unsafe { &*Self::first_slot(this).add(this.as_ref().requests()) }
+    /// `this` is the header of a fresh block that nobody else knows.
+    pub(crate) unsafe fn fresh_slots<'a>(this: NonNull<Self>) -> &'a mut [Slot] {
+        // SAFETY: as for `slots`, and nobody else looks.
+        unsafe {
+            let requests = Self::requests(this);
+            core::slice::from_raw_parts_mut(Self::first_slot(this, requests), requests)
+        }
     }
 
-    fn first_slot(this: NonNull<Self>) -> *mut Slot {
-        // SAFETY: in the same block, or one past a header without slots.
-        unsafe { this.as_ptr().add(1).cast() }
+    /// # Safety
+    ///
+    /// `this` is the header of a block with so many requests.
+    unsafe fn first_slot(this: NonNull<Self>, requests: usize) -> *mut Slot {
+        // SAFETY: in the same block.
+        unsafe { this.cast::<Counts>().sub(1).cast::<Slot>().sub(requests).as_ptr() }
     }
 
-    /// The slot that wants `cown`.
+    /// The slot that stands in the queue of `cown`.
     ///
     /// # Safety
     ///
@@ -179,45 +222,66 @@ impl Header {
     pub(crate) unsafe fn slot_for<'a>(this: NonNull<Self>, cown: NonNull<CownHeader>) -> &'a Slot {
         // SAFETY: passed on.
         let slots = unsafe { Self::slots(this) };
-        let slot = slots.iter().find(|slot| slot.want.cown() == cown.as_ptr());
+        let slot = slots.iter().find(|slot| slot.want.cown() == cown.as_ptr() && !slot.want.is_included());
         slot.expect("a behavior in a cown's queue has a slot for it")
     }
 
     /// Counts `acquired` cowns as acquired; `true` if that was all that it waited for.
-    pub(crate) fn acquired(&self, acquired: u32) -> bool {
-        // AcqRel: Release publishes what the acquired cowns hold to the thread that takes the count to
-        // zero, and Acquire is that thread's side of it.
-        self.pending.fetch_sub(acquired, Ordering::AcqRel) == acquired
-    }
-
-    /// Whether the behavior asks for exactly one cown and so does not use its pending count.
-    pub(crate) fn is_single(&self) -> bool {
-        self.requests == 1
-    }
-
-    /// How many requests there are, duplicates included.
-    fn requests(&self) -> usize {
-        (self.requests & !BATCHED) as usize
-    }
-
-    /// Makes it one of a batch. For a block that nobody else knows.
     ///
     /// # Safety
     ///
-    /// `this` is the header of a live block.
-    pub(crate) unsafe fn set_batched(this: NonNull<Self>) {
-        // SAFETY: nobody else knows the block.
-        unsafe { (*this.as_ptr()).requests |= BATCHED }
+    /// As for [`Header::slots`], until the count is zero.
+    pub(crate) unsafe fn acquired(this: NonNull<Self>, acquired: u32) -> bool {
+        // AcqRel: Release publishes what the acquired cowns hold to the thread that takes the count to
+        // zero, and Acquire is that thread's side of it.
+        // SAFETY: passed on.
+        unsafe { Self::counts(this).pending.fetch_sub(acquired, Ordering::AcqRel) == acquired }
     }
 
-    /// The result's cown, which counts the block's references.
+    /// Says how many cowns are to be acquired, if that is not the number of requests.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::fresh_slots`].
+    pub(crate) unsafe fn set_distinct(this: NonNull<Self>, cowns: u32) {
+        // Relaxed: published with the slots.
+        // SAFETY: passed on.
+        unsafe { Self::counts(this).pending.store(cowns + 1, Ordering::Relaxed) }
+    }
+
+    /// Whether the behavior asks for exactly one cown and so does not use its pending count.
     ///
     /// # Safety
     ///
     /// As for [`Header::slots`].
-    pub(crate) unsafe fn result(this: NonNull<Self>) -> NonNull<CownHeader> {
-        // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().vtable.result)(this) }
+    pub(crate) unsafe fn is_single(this: NonNull<Self>) -> bool {
+        // SAFETY: passed on.
+        unsafe { Self::counts(this).requests == 1 }
+    }
+
+    /// How many requests there are, duplicates included.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`].
+    unsafe fn requests(this: NonNull<Self>) -> usize {
+        // SAFETY: passed on.
+        unsafe { (Self::counts(this).requests & !BATCHED) as usize }
+    }
+
+    /// Makes it one of a batch.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::fresh_slots`].
+    pub(crate) unsafe fn set_batched(this: NonNull<Self>) {
+        // SAFETY: nobody else knows the block.
+        unsafe { (*this.cast::<Counts>().sub(1).as_ptr()).requests |= BATCHED }
+    }
+
+    /// The result's cown, which counts the block's references.
+    pub(crate) fn result(this: NonNull<Self>) -> NonNull<CownHeader> {
+        this.cast()
     }
 
     /// Whether one of the cowns holds no value.
@@ -228,10 +292,7 @@ impl Header {
     pub(crate) unsafe fn misses_values(this: NonNull<Self>) -> bool {
         // SAFETY: held, so the cowns are alive and their flags ours to read.
         unsafe {
-            Self::slots(this).iter().any(|slot| {
-                let cown = slot.want.cown();
-                !cown.is_null() && (*cown).flags() & EMPTY != 0
-            })
+            Self::slots(this).iter().any(|slot| (*slot.want.cown()).flags() & EMPTY != 0)
         }
     }
 
@@ -245,7 +306,7 @@ impl Header {
         unsafe {
             for want in Self::slots(this).iter().map(|slot| slot.want) {
                 // What was only read is as it was.
-                if !want.cown().is_null() && !want.reads() {
+                if !want.is_included() && !want.reads() {
                     (*want.cown()).set_flags((*want.cown()).flags() | POISONED);
                 }
             }
@@ -259,7 +320,7 @@ impl Header {
     /// The behavior is in phase 1 still.
     pub(crate) unsafe fn stalled(this: NonNull<Self>, yields: u32) {
         // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().vtable.stalled)(this, yields) }
+        unsafe { (this.as_ref().result.vtable.stalled)(this, yields) }
     }
 
     /// Gives a ready behavior to its executor.
@@ -269,23 +330,34 @@ impl Header {
     /// All its cowns are acquired and nobody else makes it ready.
     pub(crate) unsafe fn make_ready(this: NonNull<Self>, arrival: Arrival) {
         // SAFETY: as above; the run's reference keeps the block alive until then.
-        unsafe { (this.as_ref().vtable.ready)(this, arrival) }
+        unsafe { (this.as_ref().result.vtable.ready)(this, arrival) }
     }
 
-    /// Takes back a behavior that got no place in any queue: drops the closure, and the references of the
-    /// run and of the result's queue. Its cowns must not be released, since it never had them.
+    /// Takes back a behavior that got no place in any queue: drops the closure and the run's reference. Its cowns
+    /// must not be released, since it never had them.
     ///
     /// # Safety
     ///
     /// Fresh from [`allocate`], known to nobody else, and used no more.
     pub(crate) unsafe fn abandon(this: NonNull<Self>) {
-        // SAFETY: the slots are the block's own until the references are dropped; nulled, they are skipped.
+        // SAFETY: the slots are the block's own until the references are dropped; a slot for which another stands is
+        // skipped.
         unsafe {
-            for i in 0..this.as_ref().requests() {
-                (*Self::first_slot(this).add(i)).want = Want::NOTHING;
+            for slot in Self::fresh_slots(this) {
+                slot.want = slot.want.included_in(slot.want);
             }
             Self::run(this, Mode::Cancel);
         }
+    }
+
+    /// Frees the block.
+    ///
+    /// # Safety
+    ///
+    /// Nobody can reach it any more.
+    pub(crate) unsafe fn free(this: NonNull<Self>) {
+        // SAFETY: passed on.
+        unsafe { (this.as_ref().result.vtable.free)(this.cast()) }
     }
 
     /// Runs (or cancels) the behavior and releases its cowns.
@@ -295,20 +367,50 @@ impl Header {
     /// The behavior is ready, and this is called once.
     pub(crate) unsafe fn run(this: NonNull<Self>, mode: Mode) {
         // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().vtable.run)(this, mode) }
+        unsafe { (this.as_ref().result.vtable.run)(this, mode) }
     }
 }
 
-/// How many references a new block has: the run's, the result queue's and the handle's.
-const FIRST_REFS: u32 = 3;
+/// How many references a new block has: the run's and the handle's.
+const FIRST_REFS: u32 = 2;
 
-/// Makes the block of a behavior with these wants, which are sorted; those of the same cown become one request.
-/// Returns the header and the result's cown.
+/// Where a new block's slots are written.
+pub(crate) struct Fill {
+    next: NonNull<Slot>,
+    left: usize,
+}
+
+impl Fill {
+    /// The next request wants this.
+    ///
+    /// # Panics
+    ///
+    /// If there were as many as the block has room for.
+    #[inline]
+    pub(crate) fn want(&mut self, want: Want) {
+        assert!(self.left > 0, "a request shows more cowns than it counts");
+        self.left -= 1;
+        // SAFETY: within the slots of a fresh block, as `left` was not zero.
+        unsafe {
+            self.next.write(Slot::enqueuing(want));
+            self.next = self.next.add(1);
+        }
+    }
+}
+
+/// Makes the block of a behavior of so many requests, which `fill` tells in their order. Returns the header and the
+/// result's cown.
 ///
 /// What the body borrows is not looked at before the behavior runs.
+///
+/// # Panics
+///
+/// If `fill` does not tell of that many.
+#[inline]
 pub(crate) fn allocate<E, R, B>(
     executor: E,
-    wants: &[Want],
+    requests: usize,
+    fill: impl FnOnce(&mut Fill),
     initial: Option<R>,
     body: B,
 ) -> (NonNull<Header>, NonNull<CownBox<R>>)
@@ -319,49 +421,43 @@ where
 {
     let vtable = &const {
         Vtable {
+            free: Front::<E, R, B>::free,
             run: Front::<E, R, B>::run,
             ready: Front::<E, R, B>::ready,
-            result: Front::<E, R, B>::result_of,
             stalled: Front::<E, R, B>::stalled,
         }
     };
-    let cown_vtable = &const { CownVtable { free: Front::<E, R, B>::free } };
-    let requests = u32::try_from(wants.len()).ok().filter(|n| *n < BATCHED);
-    let requests = requests.expect("a behavior asks for fewer than two thousand million cowns");
-    let layout = Front::<E, R, B>::layout(requests);
-    // SAFETY: the layout is not empty: it holds a header at least.
-    let Some(front) = NonNull::new(unsafe { alloc::alloc(layout) }.cast::<Front<E, R, B>>()) else {
-        alloc::handle_alloc_error(layout)
-    };
-    // SAFETY: fresh memory of the layout of a front and its slots; everything in it is written here, before
+    let (layout, front_at) = Front::<E, R, B>::layout(requests);
+    let count = u32::try_from(requests).ok().filter(|n| *n < BATCHED);
+    let count = count.expect("a behavior asks for fewer than two thousand million cowns");
+    // SAFETY: the layout is not empty: it holds a front at least.
+    let Some(block) = NonNull::new(unsafe { alloc::alloc(layout) }) else { alloc::handle_alloc_error(layout) };
+    // SAFETY: fresh memory of the layout of slots, counts and a front; everything in it is written here, before
     // anybody else knows it.
     unsafe {
-        let header = &raw mut (*front.as_ptr()).header;
-        let slots = header.add(1).cast::<Slot>();
-        let mut distinct = 0;
-        for (i, want) in wants.iter().enumerate() {
-            // A write comes before a read of the same cown, and includes it.
-            let duplicate = i > 0 && wants[i - 1].cown() == want.cown();
-            slots.add(i).write(Slot::enqueuing(if duplicate { Want::NOTHING } else { *want }));
-            distinct += u32::from(!duplicate);
-        }
-        let result_slot = slots.add(requests as usize);
-        result_slot.write(Slot::enqueued(Want::write(front.as_ptr().cast())));
+        let front = block.add(front_at).cast::<Front<E, R, B>>();
+        let header = front.cast::<Header>();
+        header
+            .cast::<Counts>()
+            .sub(1)
+            .write(Counts { pending: AtomicU32::new(count.wrapping_add(1)), requests: count });
+        let mut slots = Fill { next: NonNull::new_unchecked(Header::first_slot(header, requests)), left: requests };
+        fill(&mut slots);
+        assert!(slots.left == 0, "a request shows fewer cowns than it counts");
         let flags = if initial.is_some() { 0 } else { EMPTY };
         let storage = match initial {
             Some(value) => Storage { value: ManuallyDrop::new(value) },
             None => Storage { nothing: () },
         };
-        front.as_ptr().write(Front {
+        front.write(Front {
             result: CownBox {
-                header: CownHeader::new(result_slot, FIRST_REFS, flags, cown_vtable),
+                header: CownHeader::held(header.as_ptr().cast(), FIRST_REFS, flags, vtable),
                 storage: UnsafeCell::new(storage),
             },
             executor,
             body: UnsafeCell::new(ManuallyDrop::new(body)),
-            header: Header { vtable, pending: AtomicU32::new(distinct + 1), requests },
         });
-        (NonNull::new_unchecked(header), front.cast())
+        (header, front.cast())
     }
 }
 
@@ -371,22 +467,21 @@ where
     R: Send + 'static,
     B: Body<R>,
 {
-    fn layout(requests: u32) -> Layout {
-        let header_end = mem::offset_of!(Self, header) + size_of::<Header>();
-        let size = header_end + (requests as usize + 1) * size_of::<Slot>();
-        let align = align_of::<Self>().max(align_of::<Slot>());
-        // The front is written whole, so that the block is at least as long as it (its padding included).
-        Layout::from_size_align(size.max(size_of::<Self>()), align).expect("a block is smaller than the address space")
+    /// Of a block, and where its front is.
+    #[inline]
+    fn layout(requests: usize) -> (Layout, usize) {
+        let too_large = "a block is smaller than the address space";
+        let slots = Layout::array::<Slot>(requests).expect(too_large);
+        let (before, _) = slots.extend(Layout::new::<Counts>()).expect(too_large);
+        // The counts end where the front starts, so what the front's alignment asks for is left free at the start.
+        let front = Layout::new::<Self>();
+        let at = before.align_to(front.align()).expect(too_large).pad_to_align().size();
+        let whole = Layout::from_size_align(at + front.size(), before.align().max(front.align()));
+        (whole.expect(too_large), at)
     }
 
     unsafe fn of(header: NonNull<Header>) -> NonNull<Self> {
-        // SAFETY: the vtables of this type are only in headers of such fronts.
-        unsafe { header.byte_sub(mem::offset_of!(Self, header)).cast() }
-    }
-
-    unsafe fn result_of(header: NonNull<Header>) -> NonNull<CownHeader> {
-        // SAFETY: the result is the front's first field.
-        unsafe { Self::of(header).cast() }
+        header.cast()
     }
 
     unsafe fn stalled(header: NonNull<Header>, yields: u32) {
@@ -410,6 +505,9 @@ where
     unsafe fn run(header: NonNull<Header>, mode: Mode) {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
+            for slot in Header::slots(header) {
+                slot.word.prefetch_successor();
+            }
             let this = Self::of(header);
             let front = this.as_ref();
             let mut body = ManuallyDrop::take(&mut *front.body.get());
@@ -420,7 +518,7 @@ where
             let missing = Header::misses_values(header);
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 if mode == Mode::Run && !missing {
-                    body.run(Place { storage, full: &mut full });
+                    body.run(Place { storage, full: &mut full, slots: Header::slots(header) });
                 } else {
                     drop(body);
                 }
@@ -457,10 +555,12 @@ where
 
     unsafe fn free(cown: NonNull<CownHeader>) {
         let this = cown.cast::<Self>();
-        // SAFETY: the last reference is gone: nobody else can reach the block. The closure was taken by the
-        // run, without which the run's reference would still be there.
+        // SAFETY: nobody else can reach the block. The closure was taken by the run, without which the run's reference
+        // would still be there.
         unsafe {
-            let layout = Self::layout(this.as_ref().header.requests() as u32);
+            let header = cown.cast::<Header>();
+            let requests = Header::requests(header);
+            let (layout, at) = Self::layout(requests);
             struct Memory(NonNull<u8>, Layout);
             impl Drop for Memory {
                 fn drop(&mut self) {
@@ -468,15 +568,15 @@ where
                     unsafe { alloc::dealloc(self.0.as_ptr(), self.1) }
                 }
             }
-            let _memory = Memory(this.cast(), layout);
-            let header = NonNull::from(&this.as_ref().header);
-            for i in 0..=this.as_ref().header.requests() {
-                ptr::drop_in_place(Header::first_slot(header).add(i));
+            let _memory = Memory(this.cast::<u8>().sub(at), layout);
+            for slot in Header::fresh_slots(header) {
+                ptr::drop_in_place(slot);
             }
-            ptr::drop_in_place(&raw mut (*this.as_ptr()).header);
+            ptr::drop_in_place(header.cast::<Counts>().sub(1).as_ptr());
             let executor = ptr::read(&raw const (*this.as_ptr()).executor);
             drop(executor);
             CownBox::drop_content(this.cast::<CownBox<R>>());
+            ptr::drop_in_place(&raw mut (*this.as_ptr()).result.header);
         }
     }
 }

@@ -6,9 +6,9 @@ use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
-use crate::behavior::Header;
-use crate::slot::Slot;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering, fence};
+use crate::behavior::{Header, Vtable};
+use crate::slot::{Tail, Word};
+use crate::sync::{AtomicU32, Ordering};
 
 /// The value is not there: a behavior has yet to make it, was cancelled, or its value was taken.
 pub(crate) const EMPTY: u8 = 1;
@@ -32,23 +32,19 @@ const MAX_REFS: u32 = u32::MAX / 2;
 const MAX_READERS: u32 = u32::MAX / 2;
 
 /// What every cown starts with, whatever its value.
-#[repr(C)]
+// Aligned so that flags fit into its address.
+#[repr(C, align(8))]
 pub(crate) struct CownHeader {
-    /// The last slot of the queue; null if nobody holds the cown. See [`crate::slot`].
-    pub(crate) tail: AtomicPtr<Slot>,
-    /// The writer that waits for readers, while `state` says so.
-    waiting: AtomicPtr<Header>,
-    vtable: &'static CownVtable,
+    /// Where the queue ends. See [`crate::slot`].
+    pub(crate) tail: Tail,
+    /// The slot of the behavior whose result this is, until it is done. Then the writer that waits for readers, while
+    /// `state` says so.
+    pub(crate) word: Word,
+    pub(crate) vtable: &'static Vtable,
     refs: AtomicU32,
     /// The flags (which belong to whoever holds the cown to write), `WRITER_WAITS`, and the readers that hold
     /// it now. See [`crate::slot`].
     state: AtomicU32,
-}
-
-/// How to free a cown.
-pub(crate) struct CownVtable {
-    /// Drops the value and frees the memory. The last reference is gone.
-    pub(crate) free: unsafe fn(NonNull<CownHeader>),
 }
 
 /// Where a value, or what stands in for it, is kept; `flags` says which field is live.
@@ -68,10 +64,24 @@ pub(crate) struct CownBox<T> {
 }
 
 impl CownHeader {
-    pub(crate) fn new(tail: *mut Slot, refs: u32, flags: u8, vtable: &'static CownVtable) -> Self {
+    /// Of a cown that nobody holds.
+    fn free(vtable: &'static Vtable) -> Self {
         Self {
-            tail: AtomicPtr::new(tail),
-            waiting: AtomicPtr::new(ptr::null_mut()),
+            tail: Tail::new(ptr::null()),
+            word: Word::unused(),
+            vtable,
+            refs: AtomicU32::new(1),
+            state: AtomicU32::new(0),
+        }
+    }
+
+    /// Of the result of a behavior that holds it, at address `this`.
+    pub(crate) fn held(this: *const Self, refs: u32, flags: u8, vtable: &'static Vtable) -> Self {
+        // SAFETY: only computes the address of a field; the caller writes the header to `this`.
+        let word = unsafe { &raw const (*this).word };
+        Self {
+            tail: Tail::new(word),
+            word: Word::enqueued(),
             vtable,
             refs: AtomicU32::new(refs),
             state: AtomicU32::new(u32::from(flags)),
@@ -96,8 +106,7 @@ impl CownHeader {
     /// Says that `writer` waits for the readers; `true` if the last of them left before that, and the writer
     /// has the cown.
     pub(crate) fn wait_for_readers(&self, writer: NonNull<Header>) -> bool {
-        // Relaxed: published by the next line. Nobody reads it while no writer waits.
-        self.waiting.store(writer.as_ptr(), Ordering::Relaxed);
+        self.word.note_writer(writer);
         // AcqRel: Release publishes the writer to the last reader; Acquire pairs with the readers' Release.
         if self.state.fetch_add(WRITER_WAITS, Ordering::AcqRel) >= READER {
             return false;
@@ -114,39 +123,57 @@ impl CownHeader {
         if left >= READER || left & WRITER_WAITS == 0 {
             return None;
         }
+        let writer = self.word.noted_writer();
         // Relaxed: as in `wait_for_readers`.
-        let writer = self.waiting.load(Ordering::Relaxed);
         self.state.fetch_sub(WRITER_WAITS, Ordering::Relaxed);
-        NonNull::new(writer)
+        writer
     }
 
     pub(crate) fn keep(&self) {
-        // Relaxed: whoever adds a reference already has one, or holds the queue's.
+        // Relaxed: whoever adds a reference already has one, or grants the cown to a reader, which passes it on.
         if self.refs.fetch_add(1, Ordering::Relaxed) > MAX_REFS {
             std::process::abort();
         }
     }
 
-    /// Drops `count` references, and with the last one the cown.
+    /// Drops a reference. With the last one the cown is freed or, if its queue is not empty, left to that.
     ///
     /// # Safety
     ///
-    /// The caller owns that many references and uses `this` no more.
-    pub(crate) unsafe fn unkeep(this: NonNull<Self>, count: u32) {
-        // SAFETY: the caller's references keep the block alive until the subtraction.
-        let refs = unsafe { &this.as_ref().refs };
-        // Acquire: pairs with the Release subtraction of those who dropped theirs before. When all that is
-        // left is ours, nobody else can add one, and the read-modify-write can be saved.
-        if refs.load(Ordering::Acquire) != count {
-            // Release: our use of the value comes before the drop of it by whoever is last.
-            if refs.fetch_sub(count, Ordering::Release) != count {
-                return;
+    /// The caller owns the reference and uses `this` no more.
+    #[inline]
+    pub(crate) unsafe fn unkeep(this: NonNull<Self>) {
+        // SAFETY: the caller's reference keeps the block alive until it is given up.
+        let header = unsafe { this.as_ref() };
+        // Acquire: pairs with the Release of those who dropped theirs before.
+        let mut refs = header.refs.load(Ordering::Acquire);
+        loop {
+            if refs == 1 {
+                if header.tail.is_empty() {
+                    // A reader that was in the queue may hold the cown still. It was counted before it left.
+                    refs = header.refs.load(Ordering::Acquire);
+                    if refs == 1 {
+                        // SAFETY: nobody refers to the cown, and nobody is in its queue: nobody can reach it.
+                        return unsafe { (header.vtable.free)(this) };
+                    }
+                } else if header.tail.adopt() {
+                    return;
+                }
+                continue;
             }
-            // Acquire: pairs with the Release subtractions of all the others.
-            fence(Ordering::Acquire);
+            // Release: our use of the value comes before the drop of it by whoever is last. Acquire on failure: as for
+            // the load.
+            match header.refs.compare_exchange_weak(refs, refs - 1, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => refs = now,
+            }
         }
-        // SAFETY: the last reference is gone, so nobody else can reach the block.
-        unsafe { (this.as_ref().vtable.free)(this) }
+    }
+
+    /// Whether the caller's reference is the only one, so that nobody can enqueue any more.
+    pub(crate) fn is_sole(&self) -> bool {
+        // Acquire: as in `unkeep`.
+        self.refs.load(Ordering::Acquire) == 1
     }
 
     /// # Safety
@@ -255,9 +282,9 @@ impl fmt::Debug for CownId {
 impl<T: Send + 'static> Cown<T> {
     /// A cown that owns `value`. One allocation.
     pub fn new(value: T) -> Self {
-        let vtable = &const { CownVtable { free: CownBox::<T>::free } };
+        let vtable = &const { Vtable::of_cown(CownBox::<T>::free) };
         let block = Box::new(CownBox {
-            header: CownHeader::new(ptr::null_mut(), 1, 0, vtable),
+            header: CownHeader::free(vtable),
             storage: UnsafeCell::new(Storage { value: ManuallyDrop::new(value) }),
         });
         Self { ptr: NonNull::from(Box::leak(block)) }
@@ -295,7 +322,7 @@ impl<T> Cown<T> {
         unsafe { (&raw mut (*self.ptr.as_ref().storage.get()).value).cast::<T>() }
     }
 
-    /// How many references there are: handles, and one while the queue isn't empty.
+    /// How many references there are: handles, and one for each reader that holds the cown.
     pub fn references(&self) -> usize {
         // SAFETY: this handle keeps the block alive. Relaxed: a hint, it publishes nothing.
         unsafe { self.ptr.as_ref() }.header.refs.load(Ordering::Relaxed) as usize
@@ -313,7 +340,7 @@ impl<T> Clone for Cown<T> {
 impl<T> Drop for Cown<T> {
     fn drop(&mut self) {
         // SAFETY: this handle's own reference, used no more.
-        unsafe { CownHeader::unkeep(self.header(), 1) }
+        unsafe { CownHeader::unkeep(self.header()) }
     }
 }
 

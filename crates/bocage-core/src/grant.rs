@@ -31,8 +31,8 @@ pub(crate) unsafe fn enter(cown: &CownHeader, header: NonNull<Header>, slot: &Sl
 pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) {
     let mut reader = reader;
     loop {
-        // SAFETY: `reader` is in the queue and not granted to, so that its block is there, and the queue's
-        // reference keeps the cown. A successor that was linked then is in the queue just so.
+        // SAFETY: `reader` is in the queue and not granted to, so that its block is there, and the queue
+        // keeps the cown. A successor that was linked then is in the queue just so.
         unsafe {
             cown.as_ref().count_reader();
             cown.as_ref().keep();
@@ -59,7 +59,7 @@ pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Heade
 unsafe fn mark(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) -> Option<(*mut Header, bool)> {
     // SAFETY: the block is there until the behavior is told, which is the last thing done to it.
     unsafe {
-        let successor = Header::slot_for(reader, cown).set_granted();
+        let successor = Header::slot_for(reader, cown).word.set_granted();
         acquired_one(reader, arrival);
         successor
     }
@@ -73,7 +73,7 @@ unsafe fn mark(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arri
 pub(crate) unsafe fn acquired_one(header: NonNull<Header>, arrival: Arrival) {
     // SAFETY: it waits, so it has not run and its block is there.
     unsafe {
-        if header.as_ref().is_single() || header.as_ref().acquired(1) {
+        if Header::is_single(header) || Header::acquired(header, 1) {
             Header::make_ready(header, arrival);
         }
     }

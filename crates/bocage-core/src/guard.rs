@@ -3,15 +3,37 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::ptr::NonNull;
 
 use crate::cown::{CownBox, POISONED};
+use crate::slot::{Slot, Want};
+
+/// The block of a cown that is held.
+///
+/// # Panics
+///
+/// If another guard of the same request has the value.
+#[inline]
+#[track_caller]
+fn valued<T>(want: Want) -> *const CownBox<T> {
+    assert!(!want.is_alias(), "{ALIAS}");
+    want.cown().cast()
+}
+
+const ALIAS: &str = "this guard is an alias: its request names the cown more than once, and the first guard that writes has the value. Use that one, and ask `is_alias` where cowns are picked at run time";
+
+/// # Safety
+///
+/// The cown is held.
+unsafe fn is_poisoned(want: Want) -> bool {
+    // SAFETY: held.
+    unsafe { (*want.cown()).flags() & POISONED != 0 }
+}
 
 /// Exclusive access to a cown's value, for as long as the behavior runs (or the acquisition is held).
 ///
 /// It can't be kept: its lifetime is the acquisition. Within that it may be sent to another thread, as a `&mut T` may.
 pub struct Guard<'a, T> {
-    cown: NonNull<CownBox<T>>,
+    want: Want,
     _held: PhantomData<&'a mut T>,
 }
 
@@ -25,8 +47,8 @@ impl<T> Guard<'_, T> {
     /// # Safety
     ///
     /// The cown is held for the guard's lifetime, holds a value, and has no other guard.
-    pub(crate) unsafe fn new(cown: NonNull<CownBox<T>>) -> Self {
-        Self { cown, _held: PhantomData }
+    pub(crate) unsafe fn new(want: Want) -> Self {
+        Self { want, _held: PhantomData }
     }
 
     /// Whether a behavior that held this cown panicked since the last [`clear_poison`](Guard::clear_poison).
@@ -34,14 +56,14 @@ impl<T> Guard<'_, T> {
     /// What it left in the value is whatever it had got to.
     pub fn is_poisoned(&self) -> bool {
         // SAFETY: a guard means that its cown is held by us.
-        unsafe { self.cown.as_ref().header.flags() & POISONED != 0 }
+        unsafe { is_poisoned(self.want) }
     }
 
     /// Says that the value is in order again.
     pub fn clear_poison(&mut self) {
         // SAFETY: a guard means that its cown is held by us.
         unsafe {
-            let header = &self.cown.as_ref().header;
+            let header = &*self.want.cown();
             header.set_flags(header.flags() & !POISONED);
         }
     }
@@ -50,16 +72,20 @@ impl<T> Guard<'_, T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
+    #[inline]
+    #[track_caller]
     fn deref(&self) -> &T {
         // SAFETY: the cown is held and its value is there, as `new` asked for.
-        unsafe { &(*self.cown.as_ref().storage.get()).value }
+        unsafe { &(*(*valued::<T>(self.want)).storage.get()).value }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
+    #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as for `deref`, and this guard is the only one.
-        unsafe { &mut (*self.cown.as_ref().storage.get()).value }
+        unsafe { &mut (*(*valued::<T>(self.want)).storage.get()).value }
     }
 }
 
@@ -71,7 +97,7 @@ impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
 
 /// Shared access to a cown's value, for as long as the behavior runs.
 pub struct ReadGuard<'a, T> {
-    cown: NonNull<CownBox<T>>,
+    want: Want,
     _held: PhantomData<&'a T>,
 }
 
@@ -85,29 +111,150 @@ impl<T> ReadGuard<'_, T> {
     /// # Safety
     ///
     /// The cown is held, to read, for the guard's lifetime, and holds a value.
-    pub(crate) unsafe fn new(cown: NonNull<CownBox<T>>) -> Self {
-        Self { cown, _held: PhantomData }
+    pub(crate) unsafe fn new(want: Want) -> Self {
+        Self { want, _held: PhantomData }
     }
 
     /// Whether a behavior that held this cown to write panicked since the last
     /// [`clear_poison`](Guard::clear_poison).
     pub fn is_poisoned(&self) -> bool {
         // SAFETY: a guard means that its cown is held by us.
-        unsafe { self.cown.as_ref().header.flags() & POISONED != 0 }
+        unsafe { is_poisoned(self.want) }
     }
 }
 
 impl<T> Deref for ReadGuard<'_, T> {
     type Target = T;
 
+    #[inline]
+    #[track_caller]
     fn deref(&self) -> &T {
         // SAFETY: the cown is held to read, so nobody writes, and its value is there, as `new` asked for.
-        unsafe { &(*self.cown.as_ref().storage.get()).value }
+        unsafe { &(*(*valued::<T>(self.want)).storage.get()).value }
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for ReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+/// Exclusive access to the values of several cowns of one type: a slice of them, as it were.
+///
+/// ```
+/// use bocage_core::{Cown, Inline, when_on};
+///
+/// let cowns: Vec<Cown<u32>> = (0..4).map(Cown::new).collect();
+/// let sum = when_on(Inline, &cowns, |mut all| {
+///     all.iter_mut().for_each(|n| *n *= 2);
+///     all[0] = 100;
+///     all.iter().sum::<u32>()
+/// });
+/// assert_eq!(sum.wait().unwrap(), 112);
+/// ```
+pub struct Guards<'a, T> {
+    slots: &'a [Slot],
+    _held: PhantomData<&'a mut T>,
+}
+
+// SAFETY: as several guards.
+unsafe impl<T: Send> Send for Guards<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Guards<'_, T> {}
+
+impl<'a, T> Guards<'a, T> {
+    /// # Safety
+    ///
+    /// As for [`Guard::new`], for each of the slots' cowns.
+    pub(crate) unsafe fn new(slots: &'a [Slot]) -> Self {
+        Self { slots, _held: PhantomData }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The guard of the cown at `index`, or `None` if there are fewer.
+    pub fn get(&mut self, index: usize) -> Option<Guard<'_, T>> {
+        // SAFETY: it borrows all of them.
+        self.slots.get(index).map(|slot| unsafe { Guard::new(slot.want) })
+    }
+
+    /// The values, to look at.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
+        // SAFETY: held, and borrowed as a whole.
+        self.slots.iter().map(|slot| unsafe { &*(*(*valued::<T>(slot.want)).storage.get()).value })
+    }
+
+    /// The values, to change.
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> + ExactSizeIterator {
+        // SAFETY: held, and borrowed as a whole; each cown has one slot that is no alias.
+        self.slots.iter().map(|slot| unsafe { &mut *(*(*valued::<T>(slot.want)).storage.get()).value })
+    }
+}
+
+/// The guards of [`Guards`], one by one.
+pub struct IntoGuards<'a, T>(Guards<'a, T>);
+
+impl<'a, T> Iterator for IntoGuards<'a, T> {
+    type Item = Guard<'a, T>;
+
+    fn next(&mut self) -> Option<Guard<'a, T>> {
+        let (first, rest) = self.0.slots.split_first()?;
+        self.0.slots = rest;
+        // SAFETY: what the guards were made of is passed on, one cown at a time.
+        Some(unsafe { Guard::new(first.want) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.0.len(), Some(self.0.len()))
+    }
+}
+
+impl<T> ExactSizeIterator for IntoGuards<'_, T> {}
+
+impl<T> fmt::Debug for IntoGuards<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IntoGuards({})", self.0.len())
+    }
+}
+
+impl<'a, T> IntoIterator for Guards<'a, T> {
+    type Item = Guard<'a, T>;
+    type IntoIter = IntoGuards<'a, T>;
+
+    fn into_iter(self) -> IntoGuards<'a, T> {
+        IntoGuards(self)
+    }
+}
+
+impl<T> core::ops::Index<usize> for Guards<'_, T> {
+    type Output = T;
+
+    #[track_caller]
+    fn index(&self, index: usize) -> &T {
+        // SAFETY: held, and borrowed as a whole.
+        unsafe { &(*(*valued::<T>(self.slots[index].want)).storage.get()).value }
+    }
+}
+
+impl<T> core::ops::IndexMut<usize> for Guards<'_, T> {
+    #[track_caller]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        // SAFETY: held, and borrowed as a whole.
+        unsafe { &mut (*(*valued::<T>(self.slots[index].want)).storage.get()).value }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Guards<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }

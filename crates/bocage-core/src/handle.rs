@@ -2,16 +2,16 @@
 
 use core::any::Any;
 use core::fmt;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::acquire::{Erased, schedule_erased};
-use crate::behavior::Place;
+use crate::acquire::{Erased, schedule};
+use crate::behavior::{Fill, Place};
 use crate::cown::{Cown, EMPTY, MISSING, PANICKED};
 use crate::executor::{Executor, Ready};
 use crate::mailbox::Claim;
-use crate::request::Requests;
+use crate::request::{Held, Requests};
 use crate::worker;
 
 /// Schedules `body` to run on `executor` once all cowns of `requests` are acquired.
@@ -43,68 +43,31 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    let run = with_guards::<Q, R, F>(requests.keys(), body);
-    collect(&requests, |cowns| Handle { result: schedule_erased(executor, cowns, None, run) })
+    let run = with_guards::<Q, R, F>(requests.shape(), body);
+    // SAFETY: the body borrows nothing that could end, and `requests` keeps the cowns.
+    let result = unsafe { schedule(executor, requests.count(), |slots| fill(&requests, slots), None, run) };
+    Handle { result }
+}
+
+/// Tells a new block what `requests` wants.
+#[inline]
+pub(crate) fn fill<Q: Requests>(requests: &Q, slots: &mut Fill) {
+    requests.visit(&mut |cown| slots.want(cown.want));
 }
 
 /// The body in the form that the core runs: it makes the guards, and puts the result in its place.
-pub(crate) fn with_guards<'s, Q, R, F>(keys: Q::Keys, body: F) -> impl FnOnce(Place<'_, R>) + Send + 's
+#[inline]
+pub(crate) fn with_guards<'s, Q, R, F>(shape: Q::Shape, body: F) -> impl FnOnce(Place<'_, R>) + Send + 's
 where
     Q: Requests,
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 's,
 {
     move |mut place| {
-        // SAFETY: the behavior holds all its cowns while it runs; they are distinct, as `collect` checked, but for
-        // those that are only read, and hold values, or the body would not have been called. The guards end with
-        // the call, since `R` can't borrow from them.
-        let value = body(unsafe { Q::guards(&keys) });
+        // SAFETY: the behavior holds all its cowns while it runs, and they hold values, or the body would not have
+        // been called. The guards end with the call, since `R` can't borrow from them.
+        let value = body(unsafe { Q::guards(&shape, &mut Held::new(place.slots())) });
         place.set(value);
-    }
-}
-
-/// Up to this many cowns are listed on the stack.
-const INLINE_COWNS: usize = 12;
-
-/// Calls `then` with all cowns of `requests`, sorted.
-///
-/// # Panics
-///
-/// As [`when_on`].
-pub(crate) fn collect<Q: Requests, T>(requests: &Q, then: impl FnOnce(&mut [Erased<'_>]) -> T) -> T {
-    let mut few = [const { MaybeUninit::<Erased<'_>>::uninit() }; INLINE_COWNS];
-    let mut count = 0;
-    let mut many = Vec::new();
-    requests.visit(&mut |cown| {
-        match few.get_mut(count) {
-            Some(place) => {
-                place.write(cown);
-            }
-            None => many.push(cown),
-        }
-        count += 1;
-    });
-    let inline = count.min(INLINE_COWNS);
-    // SAFETY: the first `inline` were written.
-    let few = unsafe { core::slice::from_raw_parts_mut(few.as_mut_ptr().cast::<Erased<'_>>(), inline) };
-    let all = if many.is_empty() {
-        few
-    } else {
-        many.extend_from_slice(few);
-        &mut many
-    };
-    assert_distinct(all);
-    then(all)
-}
-
-/// Sorts, and refuses duplicates that are not both reads.
-fn assert_distinct(cowns: &mut [Erased<'_>]) {
-    if cowns.len() > 1 {
-        crate::acquire::sort(cowns);
-        assert!(
-            cowns.windows(2).all(|w| !w[0].same(&w[1]) || w[0].reads()),
-            "a request names the same cown twice: a guard to write is exclusive, so name the cown once and use that guard"
-        );
     }
 }
 
@@ -165,7 +128,7 @@ impl<R: Send + 'static> Handle<R> {
     /// [`cown`](Handle::cown) in a further behavior instead.
     pub fn wait(self) -> Result<R, Failure> {
         worker::assert_may_block();
-        let held = Claim::new(&mut [Erased::new(&self.result)]).wait();
+        let held = Claim::new(1, |slots| slots.want(Erased::new(&self.result).want)).wait();
         // SAFETY: the token holds the result's cown.
         unsafe { take(&self.result, &held) }
     }
@@ -243,7 +206,7 @@ impl<R: Send + 'static> Future for Outcome<R> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(!self.done, "a behavior's result was asked for again after it was taken");
         let Self { result, claim, done } = &mut *self;
-        let claim = claim.get_or_insert_with(|| Claim::new(&mut [Erased::new(result)]));
+        let claim = claim.get_or_insert_with(|| Claim::new(1, |slots| slots.want(Erased::new(result).want)));
         claim.poll(context).map(|held| {
             *done = true;
             // SAFETY: the token holds the result's cown.

@@ -8,9 +8,9 @@ use std::thread;
 
 use crate::behavior::Header;
 use crate::executor::Ready;
-use crate::handle::{Failure, collect};
+use crate::handle::{Failure, fill};
 use crate::mailbox::Claim;
-use crate::request::Requests;
+use crate::request::{Held, Requests};
 use crate::worker;
 
 /// Asks for all cowns of `requests` at once: `.await` it in any async runtime, or [`wait`](Acquire::wait) for it on a
@@ -60,16 +60,18 @@ pub struct Acquire<Q: Requests>(State<Q>);
 
 enum State<Q: Requests> {
     Asks(Q),
-    Waits(Claim, Q::Keys),
+    Waits(Claim, Q::Shape),
     Done,
 }
 
 impl<Q: Requests> State<Q> {
     /// In line, if it was not so before.
-    fn enqueued(self) -> (Claim, Q::Keys) {
+    fn enqueued(self) -> (Claim, Q::Shape) {
         match self {
-            Self::Asks(requests) => (collect(&requests, Claim::new), requests.keys()),
-            Self::Waits(claim, keys) => (claim, keys),
+            Self::Asks(requests) => {
+                (Claim::new(requests.count(), |slots| fill(&requests, slots)), requests.shape())
+            }
+            Self::Waits(claim, shape) => (claim, shape),
             Self::Done => panic!("an acquisition was polled again after it was done"),
         }
     }
@@ -92,8 +94,8 @@ impl<Q: Requests> Acquire<Q> {
     /// ```
     pub fn wait(self) -> Acquired<Q> {
         worker::assert_may_block();
-        let (claim, keys) = self.0.enqueued();
-        Acquired::new(keys, claim.wait())
+        let (claim, shape) = self.0.enqueued();
+        Acquired::new(shape, claim.wait())
     }
 }
 
@@ -104,11 +106,11 @@ impl<Q: Requests> Future for Acquire<Q> {
     type Output = Acquired<Q>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Acquired<Q>> {
-        let (mut claim, keys) = mem::replace(&mut self.0, State::Done).enqueued();
+        let (mut claim, shape) = mem::replace(&mut self.0, State::Done).enqueued();
         match claim.poll(context) {
-            Poll::Ready(token) => Poll::Ready(Acquired::new(keys, token)),
+            Poll::Ready(token) => Poll::Ready(Acquired::new(shape, token)),
             Poll::Pending => {
-                self.0 = State::Waits(claim, keys);
+                self.0 = State::Waits(claim, shape);
                 Poll::Pending
             }
         }
@@ -143,7 +145,7 @@ impl<Q: Requests> fmt::Debug for Acquire<Q> {
 /// ```
 #[must_use = "dropped, it releases the cowns"]
 pub struct Acquired<Q: Requests> {
-    keys: Q::Keys,
+    shape: Q::Shape,
     /// Holds the cowns.
     token: Ready,
     /// A panic was under way already when they were acquired.
@@ -151,8 +153,8 @@ pub struct Acquired<Q: Requests> {
 }
 
 impl<Q: Requests> Acquired<Q> {
-    fn new(keys: Q::Keys, token: Ready) -> Self {
-        Self { keys, token, panicking: thread::panicking() }
+    fn new(shape: Q::Shape, token: Ready) -> Self {
+        Self { shape, token, panicking: thread::panicking() }
     }
 
     /// The guards, in the shape of the requests. One may ask for them again when they are gone.
@@ -182,7 +184,7 @@ impl<Q: Requests> Acquired<Q> {
         }
         // SAFETY: the token holds the cowns as long as `self` is borrowed; they are distinct, as `collect` checked,
         // but for those that are only read, and have values. Other guards would keep `self` borrowed.
-        Ok(unsafe { Q::guards(&self.keys) })
+        Ok(unsafe { Q::guards(&self.shape, &mut Held::new(Header::slots(header))) })
     }
 }
 

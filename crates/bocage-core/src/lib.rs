@@ -74,11 +74,11 @@ pub use batch::Batch;
 pub use behavior::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
-pub use guard::{Guard, ReadGuard};
+pub use guard::{Guard, Guards, IntoGuards, ReadGuard};
 pub use handle::{Failure, Handle, Outcome, when_on};
 pub use hold::{Acquire, Acquired, acquire};
 pub use idle::{Helping, help_while_waiting};
-pub use request::{Key, Read, ReadKey, Requests, read};
+pub use request::{Held, Read, Requests, read};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
 pub use worker::{WorkerMark, enter_worker};
 

@@ -29,7 +29,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::acquire::{Erased, schedule_erased};
+use crate::acquire::schedule;
+use crate::behavior::{Fill, Place};
 use crate::executor::{Executor, Ready};
 use crate::idle;
 use crate::sync::{Arc, AtomicPtr, Ordering, thread, thread_local};
@@ -170,9 +171,13 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// Gets in line.
-    pub(crate) fn new(cowns: &mut [Erased<'_>]) -> Self {
+    ///
+    /// `fill` tells of so many cowns, which are alive until this returns.
+    pub(crate) fn new(cowns: usize, fill: impl FnOnce(&mut Fill)) -> Self {
         let mailbox = Arc::new(Mailbox(AtomicPtr::new(ptr::null_mut())));
-        drop(schedule_erased(Deliver(mailbox.clone()), cowns, Some(()), |_| {}));
+        let nothing = |_: Place<'_, ()>| {};
+        // SAFETY: the body borrows nothing.
+        drop(unsafe { schedule(Deliver(mailbox.clone()), cowns, fill, Some(()), nothing) });
         Self { mailbox, waker: None }
     }
 

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use crate::behavior::{Arrival, Header};
 use crate::cown::CownHeader;
 use crate::grant;
-use crate::slot::{Left, Slot};
+use crate::slot::{Left, Word};
 
 /// Releases every cown of the behavior, its result's last, and drops the run's reference.
 ///
@@ -19,53 +19,64 @@ pub(crate) unsafe fn all(header: NonNull<Header>) {
     // SAFETY: the run's reference keeps the block alive until it is dropped below, and after that nothing
     // of it is used.
     unsafe {
-        let result = Header::result(header);
         for slot in Header::slots(header) {
-            let Some(cown) = NonNull::new(slot.want.cown().cast_mut()) else { continue };
-            if slot.want.reads() {
-                read(header, slot, cown, result);
-            } else if write(header, slot, result) {
-                CownHeader::unkeep(cown, 1);
+            if !slot.want.is_included() {
+                let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
+                if slot.want.reads() {
+                    read(header, &slot.word, cown);
+                } else {
+                    write(header, &slot.word, cown);
+                }
             }
         }
-        // The run's reference and, if nobody waits for the result, its queue's.
-        let refs = 1 + u32::from(write(header, Header::result_slot(header), result));
-        CownHeader::unkeep(result, refs);
+        let result = Header::result(header);
+        let CownHeader { word, tail, .. } = result.as_ref();
+        // If nobody has a handle and nobody came, then nobody can come any more: there is nothing to release.
+        if !(result.as_ref().is_sole() && tail.is_last(word)) {
+            write(header, word, result);
+            CownHeader::unkeep(result);
+            return;
+        }
+        Header::free(header);
     }
 }
 
-/// Releases a cown that was held to write; `true` if its queue is empty now, so that the queue's reference is
-/// to be dropped.
-unsafe fn write(header: NonNull<Header>, slot: &Slot, result: NonNull<CownHeader>) -> bool {
-    // SAFETY: held to write, so the queue is not empty and keeps the cown.
+/// Releases a cown that was held to write. It may be gone afterwards.
+#[inline]
+unsafe fn write(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) {
+    // SAFETY: held to write, so the queue is not empty and keeps the cown, until this leaves it. A successor keeps it
+    // further.
     unsafe {
-        match leave(header, slot, result) {
-            Left::Empty => return true,
-            Left::Unlinked => {}
+        match leave(header, word, cown) {
+            Left::Empty | Left::Unlinked => {}
+            Left::Orphan => CownHeader::unkeep(cown),
             Left::Successor(next, false) => grant::acquired_one(NonNull::new_unchecked(next), Arrival::HandedOver),
             Left::Successor(next, true) => {
-                let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
                 grant::to_readers(cown, NonNull::new_unchecked(next), Arrival::HandedOver);
             }
         }
-        false
     }
 }
 
 /// Releases a cown that was held to read.
-unsafe fn read(header: NonNull<Header>, slot: &Slot, cown: NonNull<CownHeader>, result: NonNull<CownHeader>) {
+unsafe fn read(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) {
     // SAFETY: the reader's own reference keeps the cown until the end.
     unsafe {
-        let empty = matches!(leave(header, slot, result), Left::Empty);
+        let left = leave(header, word, cown);
         if let Some(writer) = cown.as_ref().uncount_reader() {
             grant::acquired_one(writer, Arrival::HandedOver);
         }
-        CownHeader::unkeep(cown, 1 + u32::from(empty));
+        if matches!(left, Left::Orphan) {
+            CownHeader::unkeep(cown);
+        }
+        CownHeader::unkeep(cown);
     }
 }
 
-unsafe fn leave(header: NonNull<Header>, slot: &Slot, result: NonNull<CownHeader>) -> Left {
+#[inline]
+unsafe fn leave(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) -> Left {
+    let result = Header::result(header);
     // SAFETY: the cown is held and kept, as the callers say. The run's reference is there still, so that an
     // extra one that is given back is never the last.
-    unsafe { slot.leave(header.as_ptr(), || result.as_ref().keep(), || CownHeader::unkeep(result, 1)) }
+    unsafe { word.leave(cown.as_ptr(), header.as_ptr(), || result.as_ref().keep(), || CownHeader::unkeep(result)) }
 }

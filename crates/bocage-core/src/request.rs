@@ -1,10 +1,12 @@
 //! Requests: which cowns a behavior asks for, in which shape.
 
-use core::ptr::NonNull;
+use core::fmt;
+use core::slice;
 
 use crate::acquire::Erased;
-use crate::cown::{Cown, CownBox};
-use crate::guard::{Guard, ReadGuard};
+use crate::cown::Cown;
+use crate::guard::{Guard, Guards, ReadGuard};
+use crate::slot::Slot;
 
 /// Something that `when` takes: a cown, a tuple of up to 12 requests, or a slice or `Vec` of cowns of one
 /// type; tuples nest. The body gets guards in the same shape.
@@ -13,56 +15,87 @@ use crate::guard::{Guard, ReadGuard};
 /// |---|---|
 /// | `&Cown<T>` | `Guard<T>` |
 /// | `(&Cown<A>, &Cown<B>)` | `(Guard<A>, Guard<B>)` |
-/// | `&[Cown<T>]`, `&Vec<Cown<T>>` | `Vec<Guard<T>>` |
+/// | `&[Cown<T>]`, `&Vec<Cown<T>>` | `Guards<T>` |
 /// | `read(&cown)` | `ReadGuard<T>` |
 /// | `()` | `()` |
 ///
 /// # Safety
 ///
-/// `guards` makes a guard only for a cown that `visit` showed, of the kind that it was shown for, and one for each.
+/// `visit` shows as many cowns as `count` says, and `guards` takes as many from what it gets: for each in turn a guard
+/// of its type, to write or to read as it was shown.
 pub unsafe trait Requests {
-    /// What stays with the behavior until it runs.
-    type Keys: Send + 'static;
+    /// What `guards` has to know of the shape, beside its type.
+    type Shape: Send + 'static;
     /// What the body gets.
     type Guards<'a>;
 
-    /// Shows every cown, in any order.
-    fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>));
+    /// How many cowns are named.
+    fn count(&self) -> usize;
 
-    /// What [`guards`](Requests::guards) needs later.
-    fn keys(&self) -> Self::Keys;
+    /// Shows every cown, in the order of the guards.
+    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>));
+
+    /// See [`Shape`](Requests::Shape).
+    fn shape(&self) -> Self::Shape;
 
     /// The guards, when all cowns are held.
     ///
     /// # Safety
     ///
-    /// All cowns of `keys` are held for `'a`, hold a value, are distinct (but for those that are only read), and
-    /// have no guards yet.
-    unsafe fn guards<'a>(keys: &'a Self::Keys) -> Self::Guards<'a>;
+    /// All cowns of `held` are held for `'a`, hold a value, and have no guards yet. They were shown by a request of
+    /// this shape.
+    unsafe fn guards<'a>(shape: &Self::Shape, held: &mut Held<'a>) -> Self::Guards<'a>;
 }
 
-/// Where to find one cown's value once it is held.
-pub struct Key<T>(NonNull<CownBox<T>>);
+/// The cowns that a behavior holds, in the order of its requests.
+pub struct Held<'a>(slice::Iter<'a, Slot>);
 
-// SAFETY: a key is used only by the behavior that holds the cown, on whatever thread that runs.
-unsafe impl<T: Send> Send for Key<T> {}
+impl<'a> Held<'a> {
+    pub(crate) fn new(slots: &'a [Slot]) -> Self {
+        Self(slots.iter())
+    }
 
-// SAFETY: one guard for the one cown shown.
+    #[inline]
+    fn next(&mut self) -> &'a Slot {
+        self.0.next().expect("a request makes no more guards than it counts cowns")
+    }
+
+    /// So many at once.
+    #[inline]
+    fn some(&mut self, count: usize) -> &'a [Slot] {
+        let (some, rest) = self.0.as_slice().split_at(count);
+        self.0 = rest.iter();
+        some
+    }
+}
+
+impl fmt::Debug for Held<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({})", self.0.len())
+    }
+}
+
+// SAFETY: one cown, one guard.
 unsafe impl<T: Send + 'static> Requests for &Cown<T> {
-    type Keys = Key<T>;
+    type Shape = ();
     type Guards<'a> = Guard<'a, T>;
 
-    fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>)) {
+    #[inline]
+    fn count(&self) -> usize {
+        1
+    }
+
+    #[inline]
+    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
         see(Erased::new(self));
     }
 
-    fn keys(&self) -> Key<T> {
-        Key(self.as_box())
-    }
+    fn shape(&self) {}
 
-    unsafe fn guards<'a>(keys: &'a Key<T>) -> Guard<'a, T> {
+    #[inline]
+    unsafe fn guards<'a>((): &(), held: &mut Held<'a>) -> Guard<'a, T> {
         // SAFETY: passed on from the caller.
-        unsafe { Guard::new(keys.0) }
+        unsafe { Guard::new(held.next().want) }
     }
 }
 
@@ -86,100 +119,126 @@ pub fn read<T>(cown: &Cown<T>) -> Read<&Cown<T>> {
     Read(cown)
 }
 
-/// Where to find one cown's value once it is held to read.
-pub struct ReadKey<T>(NonNull<CownBox<T>>);
-
-// SAFETY: a key is used only by a behavior that holds the cown to read, on whatever thread that runs, to make
-// references that are shared with other threads.
-unsafe impl<T: Send + Sync> Send for ReadKey<T> {}
-
-// SAFETY: one guard to read for the one cown shown to read.
+// SAFETY: one cown, one guard.
 unsafe impl<T: Send + Sync + 'static> Requests for Read<&Cown<T>> {
-    type Keys = ReadKey<T>;
+    type Shape = ();
     type Guards<'a> = ReadGuard<'a, T>;
 
-    fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>)) {
+    #[inline]
+    fn count(&self) -> usize {
+        1
+    }
+
+    #[inline]
+    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
         see(Erased::read(self.0));
     }
 
-    fn keys(&self) -> ReadKey<T> {
-        ReadKey(self.0.as_box())
-    }
+    fn shape(&self) {}
 
-    unsafe fn guards<'a>(keys: &'a ReadKey<T>) -> ReadGuard<'a, T> {
+    #[inline]
+    unsafe fn guards<'a>((): &(), held: &mut Held<'a>) -> ReadGuard<'a, T> {
         // SAFETY: passed on from the caller.
-        unsafe { ReadGuard::new(keys.0) }
+        unsafe { ReadGuard::new(held.next().want) }
     }
 }
 
 // SAFETY: one guard for each cown shown.
 unsafe impl<T: Send + 'static> Requests for &[Cown<T>] {
-    type Keys = Box<[Key<T>]>;
-    type Guards<'a> = Vec<Guard<'a, T>>;
+    /// How many.
+    type Shape = usize;
+    type Guards<'a> = Guards<'a, T>;
 
-    fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>)) {
+    #[inline]
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
         self.iter().for_each(|c| see(Erased::new(c)));
     }
 
-    fn keys(&self) -> Self::Keys {
-        self.iter().map(|c| Key(c.as_box())).collect()
+    fn shape(&self) -> usize {
+        self.len()
     }
 
-    unsafe fn guards<'a>(keys: &'a Self::Keys) -> Self::Guards<'a> {
-        // SAFETY: passed on from the caller, who says that they are distinct.
-        keys.iter().map(|k| unsafe { Guard::new(k.0) }).collect()
+    #[inline]
+    unsafe fn guards<'a>(count: &usize, held: &mut Held<'a>) -> Guards<'a, T> {
+        // SAFETY: passed on from the caller.
+        unsafe { Guards::new(held.some(*count)) }
     }
 }
 
 // SAFETY: as the slice does.
 unsafe impl<T: Send + 'static> Requests for &Vec<Cown<T>> {
-    type Keys = Box<[Key<T>]>;
-    type Guards<'a> = Vec<Guard<'a, T>>;
+    /// How many.
+    type Shape = usize;
+    type Guards<'a> = Guards<'a, T>;
 
-    fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>)) {
+    #[inline]
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
         self.iter().for_each(|c| see(Erased::new(c)));
     }
 
-    fn keys(&self) -> Self::Keys {
-        self.as_slice().keys()
+    fn shape(&self) -> usize {
+        self.len()
     }
 
-    unsafe fn guards<'a>(keys: &'a Self::Keys) -> Self::Guards<'a> {
+    #[inline]
+    unsafe fn guards<'a>(count: &usize, held: &mut Held<'a>) -> Guards<'a, T> {
         // SAFETY: passed on from the caller.
-        unsafe { <&[Cown<T>]>::guards(keys) }
+        unsafe { <&[Cown<T>]>::guards(count, held) }
     }
 }
 
 // SAFETY: shows none, makes none.
 unsafe impl Requests for () {
-    type Keys = ();
+    type Shape = ();
     type Guards<'a> = ();
 
-    fn visit<'s>(&'s self, _: &mut dyn FnMut(Erased<'s>)) {}
+    fn count(&self) -> usize {
+        0
+    }
 
-    fn keys(&self) {}
+    fn visit<'s>(&'s self, _: &mut impl FnMut(Erased<'s>)) {}
 
-    unsafe fn guards((): &()) {}
+    fn shape(&self) {}
+
+    unsafe fn guards((): &(), _: &mut Held<'_>) {}
 }
 
 macro_rules! tuple {
     ($($name:ident $index:tt),*) => {
-        // SAFETY: each member makes guards for what it shows.
+        // SAFETY: each member makes guards for what it shows, in turn.
         unsafe impl<$($name: Requests),*> Requests for ($($name,)*) {
-            type Keys = ($($name::Keys,)*);
+            type Shape = ($($name::Shape,)*);
             type Guards<'a> = ($($name::Guards<'a>,)*);
 
-            fn visit<'s>(&'s self, see: &mut dyn FnMut(Erased<'s>)) {
+            #[inline]
+            fn count(&self) -> usize {
+                0 $(+ self.$index.count())*
+            }
+
+            #[inline]
+            fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
                 $(self.$index.visit(see);)*
             }
 
-            fn keys(&self) -> Self::Keys {
-                ($(self.$index.keys(),)*)
+            #[inline]
+            fn shape(&self) -> Self::Shape {
+                ($(self.$index.shape(),)*)
             }
 
-            unsafe fn guards<'a>(keys: &'a Self::Keys) -> Self::Guards<'a> {
-                // SAFETY: passed on from the caller; distinct in all means distinct in each member.
-                unsafe { ($($name::guards(&keys.$index),)*) }
+            #[inline]
+            unsafe fn guards<'a>(shape: &Self::Shape, held: &mut Held<'a>) -> Self::Guards<'a> {
+                // SAFETY: passed on from the caller.
+                unsafe { ($($name::guards(&shape.$index, held),)*) }
             }
         }
     };

@@ -24,7 +24,7 @@ use crate::acquire::schedule;
 use crate::behavior::{Body, Place, Ticket};
 use crate::cown::Cown;
 use crate::executor::Executor;
-use crate::handle::{Failure, Handle, Outcome, collect, with_guards};
+use crate::handle::{Failure, Handle, Outcome, fill, with_guards};
 use crate::idle;
 use crate::request::Requests;
 use crate::sync::{Arc, AtomicUsize, Ordering, thread};
@@ -167,9 +167,10 @@ impl<'scope> Scope<'scope, '_> {
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'scope,
     {
         let running = Some(Running::new(&self.shared));
-        let body = Scoped { body: with_guards::<Q, R, F>(requests.keys(), body), running };
+        let body = Scoped { body: with_guards::<Q, R, F>(requests.shape(), body), running };
         // SAFETY: `scope` does not return before the ticket is dropped, and `'scope` does not end before.
-        let result = collect(&requests, |cowns| unsafe { schedule(executor, cowns, None, body) });
+        // `requests` keeps the cowns.
+        let result = unsafe { schedule(executor, requests.count(), |slots| fill(&requests, slots), None, body) };
         ScopedHandle { handle: Handle { result }, scope: &self.shared }
     }
 }

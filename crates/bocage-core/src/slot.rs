@@ -2,7 +2,7 @@
 //!
 //! # The queue
 //!
-//! A cown holds one atomic `tail`: null while the queue is empty, otherwise the slot that came last. Each
+//! A cown holds one atomic `tail`: null while the queue is empty, otherwise the word of the slot that came last. Each
 //! slot belongs to one behavior and names one cown, to write or to read. The queue is an MCS lock
 //! (Mellor-Crummey and Scott, 1991) whose nodes are acquired by two-phase locking, as in "When Concurrency
 //! Matters: Behaviour-Oriented Concurrency" (OOPSLA 2023, section 4), with two changes: a release never
@@ -58,7 +58,7 @@
 //!
 //! # Release
 //!
-//! *Leave the queue*: if a successor is linked, nothing. Otherwise reset `tail` from the own slot to null; if
+//! *Leave the queue*: if a successor is linked, nothing. Otherwise reset `tail` from the own word to null; if
 //! that fails somebody swapped `tail` but has not linked yet: take one reference to the own block (for whoever
 //! links), and exchange *enqueued* for *released*; if a successor linked meanwhile, give the reference back.
 //!
@@ -71,11 +71,31 @@
 //! To a writer: it has the cown. To a reader: count it, set `GRANTED` in its word; if it has a successor that
 //! reads, grant to that one next; if one that writes, that one enters.
 //!
+//! # The life of a cown
+//!
+//! Handles and readers that hold the cown count as references; a request to write does not, nor does the queue, so
+//! that to acquire and to release a free cown is one exchange each. Instead whoever drops the last reference looks
+//! at `tail`: if the queue is empty it frees the cown, and otherwise it leaves its reference to the queue, by the
+//! mark `ORPHAN` on `tail`.
+//!
+//! | `tail`          | meaning                                                         |
+//! |-----------------|-----------------------------------------------------------------|
+//! | null            | the queue is empty                                              |
+//! | word            | whose slot came last                                            |
+//! | word, `ORPHAN`  | the same, and the queue owns a reference; nobody else comes     |
+//!
+//! Only a handle lets one enqueue, so an orphan's `tail` stays as it is until the behavior that it names releases,
+//! which resets it and drops the reference.
+//!
+//! # The result's slot
+//!
+//! A behavior holds its own result's cown from the start. Its slot for that is the word in the cown's header, where
+//! later the writer stands that waits for readers: by the time there is a reader, whoever came behind the slot has
+//! linked, and looks at it no more.
+//!
 //! # Invariants
 //!
-//! - A queue that is not empty holds one reference to its cown: the behavior whose swap found `tail` null
-//!   takes it, the release that resets `tail` drops it. A reader holds one more, since others behind it may
-//!   empty the queue before it is done.
+//! - A cown lives while it has references or its queue is not empty.
 //! - A slot's memory lives until its successor has linked, or until `tail` was reset.
 //! - A reader is counted before anybody can link behind it as behind one that holds the cown, and a writer
 //!   enters only behind such a one (or behind none): so the count is never taken for zero too early.
@@ -85,7 +105,7 @@ use core::ptr;
 
 use crate::behavior::Header;
 use crate::cown::CownHeader;
-use crate::sync::{AtomicUsize, Ordering, spin_loop, thread};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, spin_loop, thread};
 
 /// The behavior has its place in all its queues (with no address).
 const ENQUEUED: usize = 1;
@@ -98,34 +118,56 @@ const RELEASED: usize = 4;
 /// Headers are 8-aligned.
 const FLAGS: usize = 7;
 
+/// On a tail: the queue owns the cown's last reference.
+const ORPHAN: usize = 1;
+
 /// How often an enqueuer looks at a predecessor that is in the middle of its own phase 1 before it
 /// yields. A phase 1 takes some tens of nanoseconds a cown; this is in the order of a microsecond.
 const SPINS_BEFORE_YIELD: u32 = 100;
 
-/// What a behavior wants of a cown: its address, with the lowest bit set if it is only to be read. Ordered by
-/// address, a write before a read of the same cown.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// On a want: the cown is only to be read.
+const READS: usize = 1;
+/// On a want: another slot of the same behavior asks for the cown, and for this one too.
+const INCLUDED: usize = 2;
+/// On a want: that slot is for a write, so that it alone has the value.
+const ALIAS: usize = 4;
+
+/// What a behavior wants of a cown: its address, with flags.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Want(*const CownHeader);
 
 impl Want {
-    /// No cown: a request that another one includes.
-    pub(crate) const NOTHING: Want = Want(ptr::null());
-
     pub(crate) fn write(cown: *const CownHeader) -> Self {
         Self(cown)
     }
 
     pub(crate) fn read(cown: *const CownHeader) -> Self {
-        Self(cown.map_addr(|a| a | 1))
+        Self(cown.map_addr(|a| a | READS))
     }
 
-    /// The cown; null for nothing.
+    /// The cown.
     pub(crate) fn cown(self) -> *const CownHeader {
-        self.0.map_addr(|a| a & !1)
+        self.0.map_addr(|a| a & !FLAGS)
     }
 
     pub(crate) fn reads(self) -> bool {
-        self.0.addr() & 1 != 0
+        self.0.addr() & READS != 0
+    }
+
+    /// Whether another slot stands for this one in the queue.
+    pub(crate) fn is_included(self) -> bool {
+        self.0.addr() & INCLUDED != 0
+    }
+
+    /// Whether that one is for a write.
+    pub(crate) fn is_alias(self) -> bool {
+        self.0.addr() & ALIAS != 0
+    }
+
+    /// The same, for a slot for which `other` stands in the queue.
+    pub(crate) fn included_in(self, other: Want) -> Self {
+        let alias = if other.reads() { 0 } else { ALIAS };
+        Self(self.0.map_addr(|a| a | INCLUDED | alias))
     }
 }
 
@@ -133,7 +175,87 @@ impl Want {
 #[repr(C)]
 pub(crate) struct Slot {
     pub(crate) want: Want,
-    word: AtomicUsize,
+    pub(crate) word: Word,
+}
+
+impl Slot {
+    /// A slot whose behavior has yet to go through phase 1.
+    pub(crate) fn enqueuing(want: Want) -> Self {
+        Self { want, word: Word(AtomicUsize::new(0)) }
+    }
+}
+
+/// Where a cown's queue ends.
+pub(crate) struct Tail(AtomicPtr<Word>);
+
+impl Tail {
+    /// Of a queue in which `word` is alone, or nobody.
+    pub(crate) fn new(word: *const Word) -> Self {
+        Self(AtomicPtr::new(word.cast_mut()))
+    }
+
+    /// Puts `word` at the end; returns what was there.
+    #[inline]
+    pub(crate) fn swap(&self, word: &Word) -> Option<ptr::NonNull<Word>> {
+        // AcqRel: Release publishes our slot to the next enqueuer; Acquire shows us the predecessor's slot or,
+        // if there is none, pairs with the Release of the tail's reset, whose body's writes we now own.
+        ptr::NonNull::new(self.0.swap(ptr::from_ref(word).cast_mut(), Ordering::AcqRel))
+    }
+
+    /// Puts `word` at the end if nobody is there.
+    pub(crate) fn claim(&self, word: &Word) -> bool {
+        let us = ptr::from_ref(word).cast_mut();
+        // AcqRel: as for `swap`. Relaxed on failure: nothing is read then.
+        self.0.compare_exchange(ptr::null_mut(), us, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// A look.
+    pub(crate) fn is_empty(&self) -> bool {
+        // Acquire: pairs with the Release of the reset: what those did who were in the queue comes before.
+        self.0.load(Ordering::Acquire).is_null()
+    }
+
+    /// Whether `word` is at the end, for whoever knows that nobody can enqueue.
+    pub(crate) fn is_last(&self, word: &Word) -> bool {
+        // Relaxed: those who enqueued did so before they dropped their handles, which the caller saw.
+        ptr::eq(self.0.load(Ordering::Relaxed), word)
+    }
+
+    /// Leaves the caller's reference, which is the cown's last, to the queue; `false` if that is empty, or has
+    /// changed.
+    pub(crate) fn adopt(&self) -> bool {
+        // Acquire: as for `is_empty`.
+        let end = self.0.load(Ordering::Acquire);
+        if end.is_null() {
+            return false;
+        }
+        // Release: our use of the cown comes before the drop of it by whoever resets the tail. Relaxed on failure:
+        // nothing is read then.
+        let orphan = end.map_addr(|a| a | ORPHAN);
+        self.0.compare_exchange(end, orphan, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Empties the queue if `word` is at its end.
+    fn reset(&self, word: &Word) -> Option<Reset> {
+        let us = ptr::from_ref(word).cast_mut();
+        // Release: publishes the body's writes to the next enqueuer's swap. Acquire on failure: pairs with the
+        // Release in `adopt`.
+        match self.0.compare_exchange(us, ptr::null_mut(), Ordering::Release, Ordering::Acquire) {
+            Ok(_) => Some(Reset::Empty),
+            Err(end) if end == us.map_addr(|a| a | ORPHAN) => {
+                // Release: as above, for who finds the queue empty by `is_empty`. Nobody changes an orphan's tail but
+                // the one that it names.
+                self.0.store(ptr::null_mut(), Ordering::Release);
+                Some(Reset::Orphan)
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+enum Reset {
+    Empty,
+    Orphan,
 }
 
 /// Where linking behind a predecessor led.
@@ -149,8 +271,10 @@ pub(crate) enum Linked {
 
 /// What a behavior found when it left a queue.
 pub(crate) enum Left {
-    /// Nobody came after it; the queue is empty, and its reference to the cown is to be dropped.
+    /// Nobody came after it: the queue is empty.
     Empty,
+    /// The same, and the queue had a reference to the cown, which is now to be dropped.
+    Orphan,
     /// This behavior comes next, and reads if so said.
     Successor(*mut Header, bool),
     /// Somebody comes next but has not linked yet; it will find the word *released*. The block must stay for
@@ -164,15 +288,31 @@ fn address(word: usize) -> Option<*mut Header> {
     (address != 0).then(|| ptr::with_exposed_provenance_mut(address))
 }
 
-impl Slot {
-    /// A slot whose behavior has yet to go through phase 1.
-    pub(crate) fn enqueuing(want: Want) -> Self {
-        Self { want, word: AtomicUsize::new(0) }
+/// The word of a slot; see the table above.
+#[repr(transparent)]
+pub(crate) struct Word(AtomicUsize);
+
+impl Word {
+    /// Of a slot at the head of a queue that nobody else can reach yet.
+    pub(crate) fn enqueued() -> Self {
+        Self(AtomicUsize::new(ENQUEUED))
     }
 
-    /// A slot at the head of a queue that nobody else can reach yet.
-    pub(crate) fn enqueued(want: Want) -> Self {
-        Self { want, word: AtomicUsize::new(ENQUEUED) }
+    /// Of no slot: where the writer stands that waits for readers.
+    pub(crate) fn unused() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// Notes the writer that waits for readers, in a word that is no slot's any more.
+    pub(crate) fn note_writer(&self, writer: ptr::NonNull<Header>) {
+        // Relaxed: published by the count of the cown's state.
+        self.0.store(writer.as_ptr().expose_provenance(), Ordering::Relaxed);
+    }
+
+    /// The writer that was noted.
+    pub(crate) fn noted_writer(&self) -> Option<ptr::NonNull<Header>> {
+        // Relaxed: as above.
+        ptr::NonNull::new(ptr::with_exposed_provenance_mut(self.0.load(Ordering::Relaxed)))
     }
 
     /// Names the next of the same batch, before anybody else knows this slot. It passes for enqueued then; those
@@ -180,47 +320,54 @@ impl Slot {
     pub(crate) fn chain(&self, next: *mut Header, reads: bool) {
         let word = next.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
         // Relaxed: published by the swap of the tail, or by the link to the first of the batch.
-        self.word.store(word, Ordering::Relaxed);
+        self.0.store(word, Ordering::Relaxed);
     }
 
-    /// Phase 2.
-    pub(crate) fn finish_enqueue(&self) {
+    /// Phase 2, of a slot that reads or does not.
+    pub(crate) fn finish_enqueue(&self, reads: bool) {
         // Release: pairs with the Acquire load in `await_enqueued`; a successor that goes on to its next
         // cown must find our slots in all the tails that we swapped.
-        if self.want.reads() {
+        if reads {
             // Somebody may grant at the same time.
-            self.word.fetch_or(ENQUEUED, Ordering::Release);
+            self.0.fetch_or(ENQUEUED, Ordering::Release);
         } else {
-            self.word.store(ENQUEUED, Ordering::Release);
+            self.0.store(ENQUEUED, Ordering::Release);
         }
     }
 
     /// Phase 2 and the grant in one, for a reader that is alone in the queue.
     pub(crate) fn finish_granted(&self) {
         // Release: as above.
-        self.word.store(ENQUEUED | GRANTED, Ordering::Release);
+        self.0.store(ENQUEUED | GRANTED, Ordering::Release);
     }
 
     /// Sets `GRANTED` during the own phase 1, when nobody else can reach the word.
     pub(crate) fn set_granted_in_phase_1(&self) {
         // Relaxed: published by `finish_enqueue`.
-        self.word.store(GRANTED, Ordering::Relaxed);
+        self.0.store(GRANTED, Ordering::Relaxed);
     }
 
     /// Sets `GRANTED`; returns the successor and whether it reads, if there is one already.
     pub(crate) fn set_granted(&self) -> Option<(*mut Header, bool)> {
         // AcqRel: Release publishes the count that the reader is in to whoever links behind it; Acquire
         // pairs with the Release in `link`: the successor's block is about to be used.
-        let word = self.word.fetch_or(GRANTED, Ordering::AcqRel);
+        let word = self.0.fetch_or(GRANTED, Ordering::AcqRel);
         address(word).map(|successor| (successor, word & SUCCESSOR_READS != 0))
     }
 
     /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield.
+    #[inline]
     pub(crate) fn await_enqueued(&self) -> u32 {
+        // Acquire: pairs with the Release in `finish_enqueue`.
+        if self.0.load(Ordering::Acquire) & !GRANTED != 0 { 0 } else { self.await_stalled() }
+    }
+
+    #[cold]
+    fn await_stalled(&self) -> u32 {
         let mut spins = 0_u32;
         let mut yields = 0_u32;
-        // Acquire: pairs with the Release in `finish_enqueue`.
-        while self.word.load(Ordering::Acquire) & !GRANTED == 0 {
+        // Acquire: as above.
+        while self.0.load(Ordering::Acquire) & !GRANTED == 0 {
             if spins < SPINS_BEFORE_YIELD && !cfg!(loom) {
                 spins += 1;
                 spin_loop();
@@ -237,13 +384,13 @@ impl Slot {
     pub(crate) fn link(&self, successor: *mut Header, reads: bool) -> Linked {
         let next = successor.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
         // Acquire: pairs with the releaser's exchange, whose body's writes we may be about to own.
-        let mut word = self.word.load(Ordering::Acquire);
+        let mut word = self.0.load(Ordering::Acquire);
         // Twice at most: besides us only a grant and a release change the word, each once, and the release
         // ends the loop.
         while word & RELEASED == 0 {
             let linked = next | word & GRANTED;
             // AcqRel: Release publishes the successor's block to whoever grants; Acquire as above.
-            match self.word.compare_exchange_weak(word, linked, Ordering::AcqRel, Ordering::Acquire) {
+            match self.0.compare_exchange_weak(word, linked, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if word & GRANTED != 0 => return Linked::BehindReader,
                 Ok(_) => return Linked::Waits,
                 Err(now) => word = now,
@@ -252,31 +399,47 @@ impl Slot {
         Linked::BehindNobody(address(word).expect("a released word names its own behavior"))
     }
 
-    /// Leaves the queue. `own` is the header of this slot's behavior; `keep` takes one reference to its block,
-    /// `unkeep` drops it again.
+    /// Lets the successor's block come into the cache, if there is one already: the release will want it.
+    #[inline]
+    pub(crate) fn prefetch_successor(&self) {
+        #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+        if let Some(successor) = address(self.0.load(Ordering::Relaxed)) {
+            // SAFETY: a hint, for whatever address.
+            unsafe {
+                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(successor.cast::<i8>().wrapping_sub(8))
+            }
+        }
+    }
+
+    /// Leaves the queue of `cown`. `own` is the header of this slot's behavior; `keep` takes one reference to its
+    /// block, `unkeep` drops it again.
     ///
     /// # Safety
     ///
-    /// The behavior holds this slot's cown, which somebody keeps alive, and calls this once.
-    pub(crate) unsafe fn leave(&self, own: *mut Header, keep: impl FnOnce(), unkeep: impl FnOnce()) -> Left {
+    /// The behavior holds the cown, this is the word of its slot there, and this is called once.
+    pub(crate) unsafe fn leave(
+        &self,
+        cown: *const CownHeader,
+        own: *mut Header,
+        keep: impl FnOnce(),
+        unkeep: impl FnOnce(),
+    ) -> Left {
         // Acquire: pairs with the Release in `link`; the successor's block is about to be used.
-        let word = self.word.load(Ordering::Acquire);
+        let word = self.0.load(Ordering::Acquire);
         if let Some(successor) = address(word) {
             return Left::Successor(successor, word & SUCCESSOR_READS != 0);
         }
-        // SAFETY: kept alive, as the caller says.
-        let tail = unsafe { &(*self.want.cown()).tail };
-        let us = ptr::from_ref(self).cast_mut();
-        // Release: publishes the body's writes to the next enqueuer's swap. Relaxed on failure: the exchange
-        // below does the acquiring.
-        if tail.compare_exchange(us, ptr::null_mut(), Ordering::Release, Ordering::Relaxed).is_ok() {
-            return Left::Empty;
+        // SAFETY: held, so in its queue, which keeps it alive.
+        match unsafe { &(*cown).tail }.reset(self) {
+            Some(Reset::Empty) => return Left::Empty,
+            Some(Reset::Orphan) => return Left::Orphan,
+            None => {}
         }
         keep();
         // AcqRel: Release publishes the body's writes to the successor in `link`; Acquire as for the load
         // above. `word` can't have changed but by the successor: a reader that releases was granted before.
         let released = own.expose_provenance() | RELEASED;
-        match self.word.compare_exchange(word, released, Ordering::AcqRel, Ordering::Acquire) {
+        match self.0.compare_exchange(word, released, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Left::Unlinked,
             Err(now) => {
                 unkeep();

@@ -8,7 +8,7 @@ pub(crate) use loom::{
     hint::spin_loop,
     sync::{
         Arc,
-        atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+        atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
     },
     thread, thread_local,
 };
@@ -18,7 +18,7 @@ pub(crate) use std::{
     hint::spin_loop,
     sync::{
         Arc,
-        atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+        atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
     },
     thread, thread_local,
 };

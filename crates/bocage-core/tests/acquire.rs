@@ -272,7 +272,7 @@ fn share(successors: Successors) {
     for _ in 0..TASKS {
         finished.recv_timeout(LIMIT).expect("every task ends");
     }
-    let total: u64 = acquire(&cowns[..]).wait().guards().iter().map(|n| **n).sum();
+    let total: u64 = acquire(&cowns[..]).wait().guards().iter().sum();
     assert_eq!(total, (TASKS + 1) * TURNS * 2);
 }
 

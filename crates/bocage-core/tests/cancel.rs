@@ -146,7 +146,7 @@ proptest! {
                 prop_assert_eq!(try_acquire(cown).is_none(), in_line, "cown {}", i);
             }
         }
-        let last = when_on(Inline, &cowns, |mut all| all.iter_mut().for_each(|n| **n += 1));
+        let last = when_on(Inline, &cowns, |mut all| all.iter_mut().for_each(|n| *n += 1));
         drop(real);
         // It ran on this thread by now, or it never will.
         prop_assert!(matches!(poll(&mut last.into_future(), &bell), Poll::Ready(Ok(()))));

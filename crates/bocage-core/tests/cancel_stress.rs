@@ -49,7 +49,7 @@ fn run(seed: u64, rounds: u64, successors: Successors) {
         }
     });
     // Behind everybody, the cancelled ones too.
-    let last = when_on(pool.way(), &cowns, |all| all.iter().map(|n| **n).collect::<Vec<_>>()).wait().unwrap();
+    let last = when_on(pool.way(), &cowns, |all| all.iter().copied().collect::<Vec<_>>()).wait().unwrap();
     assert_eq!(last, written.iter().map(|n| n.load(Ordering::Relaxed)).collect::<Vec<_>>());
     drop(pool);
     for cown in &cowns {

@@ -80,7 +80,8 @@ fn concurrently(cowns: usize, steps: &[Step], pool: &Pool) -> Vec<Cell> {
     for (number, step) in steps.iter().enumerate() {
         let asked: Vec<_> = places(step, cells.len()).into_iter().map(|place| cells[place].clone()).collect();
         let panics = step.panics;
-        let handle = when_on(pool.way(), &asked, move |mut guards| {
+        let handle = when_on(pool.way(), &asked, move |guards| {
+            let mut guards: Vec<_> = guards.into_iter().collect();
             let result = body(
                 number as u64,
                 guards.iter_mut().map(|guard| {

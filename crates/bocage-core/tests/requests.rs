@@ -17,10 +17,10 @@ fn guards_come_in_the_shape_and_order_of_the_request_whatever_the_cowns_addresse
     let cowns: Vec<Cown<usize>> = (0..40).map(Cown::new).collect();
     let reversed: Vec<Cown<usize>> = cowns.iter().rev().cloned().collect();
     let all = run((&cowns[..20], &reversed[..20]), |(first, last)| {
-        (first.iter().map(|n| **n).collect::<Vec<_>>(), last.iter().map(|n| **n).collect::<Vec<_>>())
+        (first.iter().copied().collect::<Vec<_>>(), last.iter().copied().collect::<Vec<_>>())
     });
     assert_eq!(all.unwrap(), ((0..20).collect(), (20..40).rev().collect()));
-    assert_eq!(run(&reversed, |all| *all[0]).unwrap(), 39);
+    assert_eq!(run(&reversed, |all| all[0]).unwrap(), 39);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_cown_that_is_named_twice_is_refused_at_once_and_stays_usable() {
         let text = panic.downcast_ref::<&str>().copied().map(String::from).or(panic.downcast_ref().cloned()).unwrap();
         assert!(text.contains("the same cown twice"), "{text}");
     }
-    assert_eq!(run(&cowns, |all| all.iter().map(|n| **n).sum::<u32>()).unwrap(), 190);
+    assert_eq!(run(&cowns, |all| all.iter().sum::<u32>()).unwrap(), 190);
     drop(twice);
     assert!(cowns.iter().all(|cown| cown.references() == 1), "no reference is left behind");
 }
