@@ -32,12 +32,12 @@
 use core::alloc::Layout;
 use core::any::Any;
 use core::cell::UnsafeCell;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::ptr::{self, NonNull};
 use std::alloc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Storage};
+use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Payload, Storage};
 use crate::executor::{Executor, Ready};
 use crate::release;
 use crate::slot::{Slot, Want};
@@ -101,8 +101,15 @@ pub(crate) enum Arrival {
 #[repr(C)]
 struct Front<E, R, B> {
     result: CownBox<R>,
-    executor: E,
+    executor: UnsafeCell<Who<E>>,
     body: UnsafeCell<ManuallyDrop<B>>,
+}
+
+/// The executor or, if the flags say `PANICKED`, the payload, which [`CownBox::payload`] finds here.
+#[repr(C)]
+union Who<E> {
+    executor: ManuallyDrop<E>,
+    payload: ManuallyDrop<Option<Payload>>,
 }
 
 /// Where a running body puts its result.
@@ -291,9 +298,7 @@ impl Header {
     /// As for [`Header::slots`]; the behavior holds its cowns.
     pub(crate) unsafe fn misses_values(this: NonNull<Self>) -> bool {
         // SAFETY: held, so the cowns are alive and their flags ours to read.
-        unsafe {
-            Self::slots(this).iter().any(|slot| (*slot.want.cown()).flags() & EMPTY != 0)
-        }
+        unsafe { Self::slots(this).iter().any(|slot| (*slot.want.cown()).flags() & EMPTY != 0) }
     }
 
     /// Marks the cowns as left by a panic.
@@ -454,7 +459,7 @@ where
                 header: CownHeader::held(header.as_ptr().cast(), FIRST_REFS, flags, vtable),
                 storage: UnsafeCell::new(storage),
             },
-            executor,
+            executor: UnsafeCell::new(Who { executor: ManuallyDrop::new(executor) }),
             body: UnsafeCell::new(ManuallyDrop::new(body)),
         });
         (header, front.cast())
@@ -484,16 +489,24 @@ where
         header.cast()
     }
 
+    /// # Safety
+    ///
+    /// The behavior has not run.
+    unsafe fn executor<'a>(header: NonNull<Header>) -> &'a E {
+        // SAFETY: as the caller says, and it is replaced only by the run.
+        unsafe { &(*Self::of(header).as_ref().executor.get()).executor }
+    }
+
     unsafe fn stalled(header: NonNull<Header>, yields: u32) {
         // SAFETY: called by the enqueuer, before the behavior can be ready.
-        unsafe { Self::of(header).as_ref().executor.stalled(yields) }
+        unsafe { Self::executor(header).stalled(yields) }
     }
 
     unsafe fn ready(header: NonNull<Header>, arrival: Arrival) {
         // SAFETY: ready is not yet run, so that the run's reference keeps the block. The executor may run
         // it, and so free the block, inside its own method: hence the clone.
         unsafe {
-            let executor = Self::of(header).as_ref().executor.clone();
+            let executor = Self::executor(header).clone();
             let ready = Ready::new(header);
             match arrival {
                 Arrival::Scheduled => executor.ready(ready),
@@ -538,17 +551,20 @@ where
         }
     }
 
-    /// Puts the payload of a panic where the value would be, unless a value is there that was given up
-    /// front; returns the flags.
+    /// Puts the payload of a panic where the executor is, which is needed no more, and drops the value if one is there
+    /// that was given up front; returns the flags.
     unsafe fn store_panic(this: NonNull<Self>, full: bool, payload: Box<dyn Any + Send>) -> u8 {
-        // SAFETY: called by `run`, which holds the result's cown.
+        // SAFETY: called by `run`, which holds the result's cown; nobody looks at the executor any more.
         unsafe {
-            let storage = &mut *this.as_ref().result.storage.get();
+            // A drop may panic too; that second panic has nowhere to go.
             if full {
-                // A value's own drop may panic too; that second panic has nowhere to go.
+                let storage = &mut *this.as_ref().result.storage.get();
                 let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::drop(&mut storage.value)));
             }
-            storage.panic = ManuallyDrop::new(Box::new(payload));
+            let who = &mut *this.as_ref().executor.get();
+            let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::drop(&mut who.executor)));
+            const { assert!(mem::offset_of!(Self, executor) == size_of::<CownBox<R>>(), "an executor is 8-aligned at most") };
+            who.payload = ManuallyDrop::new(Some(Box::new(payload)));
         }
         EMPTY | PANICKED
     }
@@ -573,9 +589,14 @@ where
                 ptr::drop_in_place(slot);
             }
             ptr::drop_in_place(header.cast::<Counts>().sub(1).as_ptr());
-            let executor = ptr::read(&raw const (*this.as_ptr()).executor);
-            drop(executor);
-            CownBox::drop_content(this.cast::<CownBox<R>>());
+            let Front { result, executor, .. } = &mut *this.as_ptr();
+            if result.header.flags() & PANICKED == 0 {
+                let executor = ManuallyDrop::take(&mut executor.get_mut().executor);
+                CownBox::drop_content(NonNull::from(&mut *result));
+                drop(executor);
+            } else {
+                ManuallyDrop::drop(&mut executor.get_mut().payload);
+            }
             ptr::drop_in_place(&raw mut (*this.as_ptr()).result.header);
         }
     }

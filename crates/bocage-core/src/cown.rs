@@ -12,7 +12,7 @@ use crate::sync::{AtomicU32, Ordering};
 
 /// The value is not there: a behavior has yet to make it, was cancelled, or its value was taken.
 pub(crate) const EMPTY: u8 = 1;
-/// In place of the value stands the payload of a panic. Comes with `EMPTY`.
+/// The behavior whose result this is panicked, and its block keeps the payload. Comes with `EMPTY`.
 pub(crate) const PANICKED: u8 = 2;
 /// A behavior that held the cown panicked.
 pub(crate) const POISONED: u8 = 4;
@@ -47,14 +47,15 @@ pub(crate) struct CownHeader {
     state: AtomicU32,
 }
 
-/// Where a value, or what stands in for it, is kept; `flags` says which field is live.
+/// Where a value is kept, if the flags don't say `EMPTY`.
 #[repr(C)]
 pub(crate) union Storage<T> {
     pub(crate) value: ManuallyDrop<T>,
-    /// Boxed twice: one word, so that a small result does not take more room for it.
-    pub(crate) panic: ManuallyDrop<Box<Box<dyn Any + Send>>>,
     pub(crate) nothing: (),
 }
+
+/// What a panic was about. Boxed twice: one word, as an executor has room for.
+pub(crate) type Payload = Box<Box<dyn Any + Send>>;
 
 /// A cown's block. A behavior's block begins with the one of its result.
 #[repr(C)]
@@ -195,21 +196,23 @@ impl CownHeader {
 }
 
 impl<T> CownBox<T> {
+    /// Where the block of a behavior that panicked keeps the payload, until it is taken: right behind its result.
+    pub(crate) fn payload(this: NonNull<Self>) -> NonNull<Option<Payload>> {
+        // SAFETY: within the block, or one past its end.
+        unsafe { this.add(1).cast() }
+    }
+
     /// Drops what the storage holds.
     ///
     /// # Safety
     ///
     /// The caller has the last reference or holds the cown, and sets the flags (or frees) afterwards.
     pub(crate) unsafe fn drop_content(this: NonNull<Self>) {
-        // SAFETY: exclusive by the caller's promise; the flags say which field is live.
+        // SAFETY: exclusive by the caller's promise; the flags say whether the value is there.
         unsafe {
             let this = this.as_ref();
-            let flags = this.header.flags();
-            let storage = &mut *this.storage.get();
-            if flags & EMPTY == 0 {
-                ManuallyDrop::drop(&mut storage.value);
-            } else if flags & PANICKED != 0 {
-                ManuallyDrop::drop(&mut storage.panic);
+            if this.header.flags() & EMPTY == 0 {
+                ManuallyDrop::drop(&mut (*this.storage.get()).value);
             }
         }
     }

@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 
 use crate::acquire::{Erased, schedule};
 use crate::behavior::{Fill, Place};
-use crate::cown::{Cown, EMPTY, MISSING, PANICKED};
+use crate::cown::{Cown, CownBox, EMPTY, MISSING, PANICKED};
 use crate::executor::{Executor, Ready};
 use crate::mailbox::Claim;
 use crate::request::{Held, Requests};
@@ -154,16 +154,16 @@ unsafe fn take<R>(result: &Cown<R>, _held: &Ready) -> Result<R, Failure> {
     let this = result.as_box();
     // SAFETY: held, so the flags and the storage are ours.
     unsafe {
-        let this = this.as_ref();
-        let flags = this.header.flags();
-        let storage = &mut *this.storage.get();
+        let CownBox { header, storage } = this.as_ref();
+        let flags = header.flags();
         if flags & EMPTY == 0 {
-            this.header.set_flags(flags | EMPTY);
-            return Ok(ManuallyDrop::take(&mut storage.value));
+            header.set_flags(flags | EMPTY);
+            return Ok(ManuallyDrop::take(&mut (*storage.get()).value));
         }
-        if flags & PANICKED != 0 {
-            this.header.set_flags(flags & !PANICKED);
-            return Err(Failure::Panicked(*ManuallyDrop::take(&mut storage.panic)));
+        if flags & PANICKED != 0
+            && let Some(payload) = CownBox::payload(this).as_mut().take()
+        {
+            return Err(Failure::Panicked(*payload));
         }
         Err(if flags & MISSING != 0 { Failure::Missing } else { Failure::Cancelled })
     }

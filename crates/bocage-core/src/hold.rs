@@ -68,9 +68,7 @@ impl<Q: Requests> State<Q> {
     /// In line, if it was not so before.
     fn enqueued(self) -> (Claim, Q::Shape) {
         match self {
-            Self::Asks(requests) => {
-                (Claim::new(requests.count(), |slots| fill(&requests, slots)), requests.shape())
-            }
+            Self::Asks(requests) => (Claim::new(requests.count(), |slots| fill(&requests, slots)), requests.shape()),
             Self::Waits(claim, shape) => (claim, shape),
             Self::Done => panic!("an acquisition was polled again after it was done"),
         }

@@ -406,7 +406,9 @@ impl Word {
         if let Some(successor) = address(self.0.load(Ordering::Relaxed)) {
             // SAFETY: a hint, for whatever address.
             unsafe {
-                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(successor.cast::<i8>().wrapping_sub(8))
+                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+                    successor.cast::<i8>().wrapping_sub(8),
+                )
             }
         }
     }
