@@ -1,16 +1,31 @@
 //! The one way in which all suites measure, as `CASE/ENGINE/WORKERS`.
 //!
 //! The rounds of a case are run first, one of each engine in turn; criterion is then told their times, for its
-//! statistics, its table and its files.
+//! statistics and its files. Those no longer say which times are of the same round, so the rounds themselves are
+//! written too, into `rounds.json` in the folder `CRITERION_HOME`, if there is that variable:
+//!
+//! ```json
+//! {"allocator": "mimalloc",
+//!  "cases": [{"case": "W1", "workers": 2, "behaviors": 100000, "nanoseconds": {"bocage": [1, 2], "boc": [2, 3]}}]}
+//! ```
+//!
+//! A round's time is for all its behaviors. `BOCAGE_ROUNDS` says how many rounds there are.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bocage_benches::{Measured, latencies, latency, programs};
+use bocage_benches::{Measured, allocator, latencies, latency, programs};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use serde_json::{Value, json};
 
+/// How many rounds there are, unless told otherwise.
 const ROUNDS: usize = 15;
+
+/// The fewest samples that criterion is content with; fewer rounds are told twice.
+const FEWEST_SAMPLES: usize = 10;
 
 /// Behaviors in one round of W10.
 const SAMPLES: usize = 200;
@@ -20,44 +35,111 @@ type Times = BTreeMap<&'static str, Vec<Duration>>;
 
 /// Measures all programs whose name `wanted` wants, on every engine, and W10 with `latency`.
 pub fn measure(wanted: impl Fn(&str) -> bool, latency: bool) {
-    let mut criterion = Criterion::default()
-        .sample_size(ROUNDS)
-        // Nothing is left to do when criterion asks.
-        .warm_up_time(Duration::from_nanos(1))
-        .measurement_time(Duration::from_millis(1))
-        .configure_from_args();
+    let mut suite = Suite::new();
     for measured in programs().into_iter().filter(|measured| wanted(measured.case)) {
         let Measured { case, behaviors, engines } = &measured;
         let names: Vec<_> = engines.iter().map(|(name, _)| *name).collect();
-        tell(&mut criterion, case, &names, *behaviors, |workers| rounds(&measured, workers));
+        let count = suite.rounds;
+        suite.tell(case, &names, *behaviors, |workers| rounds(count, &measured, workers));
     }
     if latency {
-        latency_of_all(&mut criterion);
+        suite.latency();
     }
-    criterion.final_summary();
+    suite.finish();
 }
 
-fn latency_of_all(criterion: &mut Criterion) {
-    let engines = latencies();
-    let names: Vec<_> = engines.iter().map(|(name, _)| *name).collect();
-    for (percentile, at) in [("p50", SAMPLES / 2), ("p99", SAMPLES * 99 / 100)] {
-        tell(criterion, &format!("{}-{percentile}", latency::NAME), &names, 1, |workers| {
-            let mut times = Times::new();
-            for _ in 0..ROUNDS {
-                for (name, latency) in &engines {
-                    times.entry(name).or_default().push(latency(workers, SAMPLES)[at]);
-                }
+struct Suite {
+    criterion: Criterion,
+    rounds: usize,
+    /// For `rounds.json`.
+    told: Vec<Value>,
+}
+
+impl Suite {
+    fn new() -> Self {
+        let rounds = match env::var("BOCAGE_ROUNDS") {
+            Ok(text) => text.parse().ok().filter(|rounds| *rounds > 0).expect("BOCAGE_ROUNDS is a number above 0"),
+            Err(_) => ROUNDS,
+        };
+        let criterion = Criterion::default()
+            .sample_size(rounds.max(FEWEST_SAMPLES))
+            // Nothing is left to do when criterion asks.
+            .warm_up_time(Duration::from_nanos(1))
+            .measurement_time(Duration::from_millis(1))
+            .configure_from_args();
+        Self { criterion, rounds, told: Vec::new() }
+    }
+
+    fn latency(&mut self) {
+        let engines = latencies();
+        let names: Vec<_> = engines.iter().map(|(name, _)| *name).collect();
+        let rounds = self.rounds;
+        // With one worker and with two; both percentiles are of the same rounds.
+        let measured = [OnceCell::new(), OnceCell::new()];
+        for (percentile, at) in [("p50", SAMPLES / 2), ("p99", SAMPLES * 99 / 100)] {
+            self.tell(&format!("{}-{percentile}", latency::NAME), &names, 1, |workers| {
+                let measured: &BTreeMap<_, Vec<_>> = measured[workers - 1].get_or_init(|| {
+                    let mut samples: BTreeMap<&'static str, Vec<Vec<Duration>>> = BTreeMap::new();
+                    for _ in 0..rounds {
+                        for (name, latency) in &engines {
+                            samples.entry(name).or_default().push(latency(workers, SAMPLES));
+                        }
+                    }
+                    samples
+                });
+                measured
+                    .iter()
+                    .map(|(name, rounds)| (*name, rounds.iter().map(|sorted| sorted[at]).collect()))
+                    .collect()
+            });
+        }
+    }
+
+    /// Tells criterion what `measure` measures with one worker and with two, unless it wants none of it.
+    fn tell(&mut self, case: &str, engines: &[&'static str], behaviors: u64, measure: impl Fn(usize) -> Times) {
+        let rounds = self.rounds;
+        let mut group = self.criterion.benchmark_group(case);
+        group.throughput(Throughput::Elements(behaviors)).sampling_mode(SamplingMode::Flat);
+        for workers in [1, 2] {
+            let times = OnceCell::new();
+            for name in engines {
+                let mut sample = 0;
+                group.bench_function(BenchmarkId::new(*name, workers), |bencher| {
+                    let times: &Times = times.get_or_init(|| measure(workers));
+                    // Called once for each sample, after a few calls to warm up.
+                    let time = times[name][sample % rounds];
+                    sample += 1;
+                    bencher.iter_custom(|iterations| time * iterations as u32);
+                });
             }
-            times
-        });
+            if let Some(times) = times.get() {
+                let nanoseconds: BTreeMap<_, Vec<_>> = times
+                    .iter()
+                    .map(|(name, times)| (*name, times.iter().map(|time| time.as_nanos() as u64).collect()))
+                    .collect();
+                self.told.push(
+                    json!({"case": case, "workers": workers, "behaviors": behaviors, "nanoseconds": nanoseconds}),
+                );
+            }
+        }
+        group.finish();
+    }
+
+    fn finish(self) {
+        self.criterion.final_summary();
+        if let Some(folder) = env::var_os("CRITERION_HOME") {
+            let file = PathBuf::from(folder).join("rounds.json");
+            let text = json!({"allocator": allocator::NAME, "cases": self.told}).to_string();
+            std::fs::write(&file, text).unwrap_or_else(|cause| panic!("cannot write {}: {cause}", file.display()));
+        }
     }
 }
 
-fn rounds(measured: &Measured, workers: usize) -> Times {
+fn rounds(count: usize, measured: &Measured, workers: usize) -> Times {
     let Measured { case, behaviors, engines } = measured;
     let mut times = Times::new();
     // The first round warms up.
-    for number in 0..=ROUNDS {
+    for number in 0..=count {
         for (name, round) in engines {
             let begun = Instant::now();
             let counted = round(workers, *behaviors);
@@ -69,30 +151,4 @@ fn rounds(measured: &Measured, workers: usize) -> Times {
         }
     }
     times
-}
-
-/// Tells criterion what `measure` measures with one worker and with two, unless it wants none of it.
-fn tell(
-    criterion: &mut Criterion,
-    case: &str,
-    engines: &[&'static str],
-    elements: u64,
-    measure: impl Fn(usize) -> Times,
-) {
-    let mut group = criterion.benchmark_group(case);
-    group.throughput(Throughput::Elements(elements)).sampling_mode(SamplingMode::Flat);
-    for workers in [1, 2] {
-        let times = OnceCell::new();
-        for name in engines {
-            let mut sample = 0;
-            group.bench_function(BenchmarkId::new(*name, workers), |bencher| {
-                let times: &Times = times.get_or_init(|| measure(workers));
-                // Called once for each sample, after a few calls to warm up.
-                let time = times[name][sample % ROUNDS];
-                sample += 1;
-                bencher.iter_custom(|iterations| time * iterations as u32);
-            });
-        }
-    }
-    group.finish();
 }

@@ -16,9 +16,6 @@ pub trait Case: 'static {
     /// of it.
     const BEHAVIORS: u64 = 100_000;
 
-    /// How many cowns the widest behavior names; engines that can't are not measured.
-    const WIDTH: usize = 1;
-
     /// Schedules `behaviors` behaviors, each of which counts in its cown. Called in a first body.
     fn root<E: Engine>(place: E::Place<'_>, behaviors: u64, counted: &Counted);
 
@@ -177,7 +174,6 @@ impl Bank {
 
 impl Case for Bank {
     const NAME: &'static str = "W4";
-    const WIDTH: usize = 2;
 
     fn root<E: Engine>(place: E::Place<'_>, behaviors: u64, counted: &Counted) {
         let accounts = ring::<E>(Self::COWNS, counted);
@@ -220,7 +216,6 @@ impl Philosophers {
 
 impl Case for Philosophers {
     const NAME: &'static str = "W5";
-    const WIDTH: usize = 2;
 
     fn root<E: Engine>(place: E::Place<'_>, behaviors: u64, counted: &Counted) {
         let forks = ring::<E>(Self::SEATS, counted);
@@ -308,7 +303,6 @@ pub struct Wide<const WIDTH: usize>;
 impl<const WIDTH: usize> Case for Wide<WIDTH> {
     const NAME: &'static str = if WIDTH == 64 { "W8" } else { "W8-9" };
     const BEHAVIORS: u64 = if WIDTH == 64 { 5_000 } else { 30_000 };
-    const WIDTH: usize = WIDTH;
 
     fn root<E: Engine>(place: E::Place<'_>, behaviors: u64, counted: &Counted) {
         const COWNS: usize = 1024;

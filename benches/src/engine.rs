@@ -5,9 +5,6 @@ pub trait Engine: 'static {
     /// As in the benchmarks' names.
     const NAME: &'static str;
 
-    /// The most cowns that one body may have.
-    const WIDEST: usize = usize::MAX;
-
     /// Where a body schedules.
     type Place<'a>: Copy;
 
@@ -47,8 +44,7 @@ pub trait Engine: 'static {
         body: impl FnOnce(Self::Place<'_>, &mut T, &mut T) + Send + 'static,
     );
 
-    /// Schedules one body on so many cowns, which are distinct and at most [`WIDEST`](Self::WIDEST); it does the
-    /// same to each.
+    /// Schedules one body on so many cowns, which are distinct; it does the same to each.
     fn when_all<T: Send + Sync + 'static>(
         place: Self::Place<'_>,
         cowns: &[Self::Cown<T>],

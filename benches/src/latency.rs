@@ -27,27 +27,19 @@ pub fn rayon(workers: usize, samples: usize) -> Vec<Duration> {
     measure(samples, |started| pool.spawn(started))
 }
 
-/// On threads that wait at a channel, which is as direct as it gets.
-pub fn channel(workers: usize, samples: usize) -> Vec<Duration> {
-    type Task = Box<dyn FnOnce() + Send>;
-    let (send, receive) = mpsc::channel::<Task>();
-    let receive = std::sync::Mutex::new(receive);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let task = receive.lock().expect("no task panics").recv();
-                    match task {
-                        Ok(task) => task(),
-                        Err(_) => return,
-                    }
-                }
-            });
-        }
-        // The channel ends with this call, and the threads with the channel.
-        let send = send;
-        measure(samples, |started| send.send(Box::new(started)).expect("somebody receives"))
+/// On a tokio runtime.
+#[cfg(feature = "tokio")]
+pub fn tokio(workers: usize, samples: usize) -> Vec<Duration> {
+    let runtime = crate::tasks::runtime(workers);
+    measure(samples, |started| {
+        runtime.spawn(async move { started() });
     })
+}
+
+/// On threads that wait at one queue.
+#[cfg(feature = "threads")]
+pub fn threads(workers: usize, samples: usize) -> Vec<Duration> {
+    crate::threads::attended(workers, |push| measure(samples, push))
 }
 
 fn measure(samples: usize, schedule: impl Fn(Box<dyn FnOnce() + Send>)) -> Vec<Duration> {

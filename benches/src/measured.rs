@@ -3,6 +3,8 @@
 use crate::Bocage;
 #[cfg(feature = "rayon")]
 use crate::Mutexes;
+#[cfg(feature = "tokio")]
+use crate::Tasks;
 #[cfg(feature = "threads")]
 use crate::Threads;
 #[cfg(feature = "verona")]
@@ -54,6 +56,8 @@ pub fn programs() -> Vec<Measured> {
                 (Bocage::NAME, Tree::round::<Bocage> as Round),
                 #[cfg(feature = "rayon")]
                 (Mutexes::NAME, Tree::round::<Mutexes>),
+                #[cfg(feature = "tokio")]
+                (Tasks::NAME, Tree::round::<Tasks>),
                 #[cfg(feature = "threads")]
                 (Threads::NAME, Tree::round::<Threads>),
                 #[cfg(feature = "verona")]
@@ -69,24 +73,24 @@ pub fn latencies() -> Vec<(&'static str, Latency)> {
         (Bocage::NAME, latency::bocage as Latency),
         #[cfg(feature = "rayon")]
         (Mutexes::NAME, latency::rayon),
-        ("channel", latency::channel),
+        #[cfg(feature = "tokio")]
+        (Tasks::NAME, latency::tokio),
+        #[cfg(feature = "threads")]
+        (Threads::NAME, latency::threads),
     ]
 }
 
 fn on_every_engine<C: Case>() -> Measured {
-    fn add<C: Case, E: Engine>(engines: &mut Vec<(&'static str, Round)>) {
-        if C::WIDTH <= E::WIDEST {
-            engines.push((E::NAME, C::round::<E>));
-        }
-    }
-    let mut engines = Vec::new();
-    add::<C, Bocage>(&mut engines);
+    #[allow(unused_mut, reason = "without a peer, nothing is added")]
+    let mut engines = vec![(Bocage::NAME, C::round::<Bocage> as Round)];
     #[cfg(feature = "rayon")]
-    add::<C, Mutexes>(&mut engines);
+    engines.push((Mutexes::NAME, C::round::<Mutexes>));
+    #[cfg(feature = "tokio")]
+    engines.push((Tasks::NAME, C::round::<Tasks>));
     #[cfg(feature = "threads")]
-    add::<C, Threads>(&mut engines);
+    engines.push((Threads::NAME, C::round::<Threads>));
     #[cfg(feature = "verona")]
-    add::<C, Verona>(&mut engines);
+    engines.push((Verona::NAME, C::round::<Verona>));
     Measured { case: C::NAME, behaviors: C::BEHAVIORS, engines }
 }
 
@@ -99,6 +103,8 @@ fn beside_writes<C: Case, Writes: Case>() -> Measured {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -111,6 +117,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_wide_behavior_has_every_one_of_its_cowns() {
+        fn assert_all<E: Engine>() {
+            for width in [9, 64] {
+                let seen = Arc::new(Mutex::new(Vec::new()));
+                let all = seen.clone();
+                E::run(2, move |place| {
+                    let cowns: Vec<_> = (0..width).map(|number| E::cown(number)).collect();
+                    E::when_all(place, &cowns, move |number| all.lock().unwrap().push(*number));
+                });
+                let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+                seen.sort_unstable();
+                assert!(seen.iter().copied().eq(0..width), "{} of {width}: {seen:?}", E::NAME);
+            }
+        }
+        assert_all::<Bocage>();
+        #[cfg(feature = "rayon")]
+        assert_all::<Mutexes>();
+        #[cfg(feature = "tokio")]
+        assert_all::<Tasks>();
+        #[cfg(feature = "threads")]
+        assert_all::<Threads>();
+        #[cfg(feature = "verona")]
+        assert_all::<Verona>();
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, Scope};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -14,7 +14,7 @@ use crate::engine::Engine;
 #[derive(Debug)]
 pub struct Threads;
 
-type Task = Box<dyn FnOnce() + Send>;
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Pool {
@@ -31,6 +31,16 @@ struct State {
 }
 
 impl Pool {
+    fn start<'scope>(self: &Arc<Self>, workers: usize, scope: &'scope Scope<'scope, '_>) {
+        for _ in 0..workers {
+            let pool = self.clone();
+            scope.spawn(move || {
+                POOL.set(pool.clone());
+                pool.work();
+            });
+        }
+    }
+
     fn push(&self, task: Task) {
         let mut state = self.state.lock();
         state.unfinished += 1;
@@ -61,6 +71,20 @@ impl Pool {
     }
 }
 
+/// Runs `outside` on this thread beside so many workers that wait for what it pushes, and stops them.
+pub(crate) fn attended<R>(workers: usize, outside: impl FnOnce(&dyn Fn(Task)) -> R) -> R {
+    let pool = Arc::new(Pool::default());
+    // Stands for a task that may come yet: the workers would leave an empty pool.
+    pool.state.lock().unfinished += 1;
+    thread::scope(|scope| {
+        pool.start(workers, scope);
+        let result = outside(&|task| pool.push(task));
+        pool.state.lock().unfinished -= 1;
+        pool.wake.notify_all();
+        result
+    })
+}
+
 thread_local! {
     static POOL: RefCell<Arc<Pool>> = RefCell::default();
 }
@@ -77,14 +101,7 @@ impl Engine for Threads {
     fn run(workers: usize, root: impl FnOnce(()) + Send + 'static) {
         let pool = Arc::new(Pool::default());
         pool.push(Box::new(|| root(())));
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    POOL.set(pool.clone());
-                    pool.work();
-                });
-            }
-        });
+        thread::scope(|scope| pool.start(workers, scope));
     }
 
     fn cown<T: Send + Sync + 'static>(value: T) -> Arc<Mutex<T>> {

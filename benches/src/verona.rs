@@ -1,6 +1,10 @@
 //! Microsoft's Verona runtime, where behavior-oriented concurrency comes from: C++, by the crate `boc`.
 
-use boc::{Cown, when0, when1, when2, when3, when9, with_n_threads};
+use std::mem::{ManuallyDrop, transmute_copy};
+use std::{ptr, slice};
+
+use boc::{AcquiredCown, Cown, when0, when1, when2, when3, when9, with_n_threads};
+use boc_sys::{CownPtr, Slot, WorkPtr};
 
 use crate::engine::{Engine, Results};
 
@@ -10,8 +14,6 @@ pub struct Verona;
 
 impl Engine for Verona {
     const NAME: &'static str = "boc";
-    /// The binding's limit, not the runtime's.
-    const WIDEST: usize = 9;
     type Place<'a> = ();
     type Cown<T: Send + Sync + 'static> = Cown<T>;
 
@@ -41,13 +43,56 @@ impl Engine for Verona {
     }
 
     fn when_all<T: Send + Sync + 'static>((): (), cowns: &[Cown<T>], mut each: impl FnMut(&mut T) + Send + 'static) {
-        let [a, b, c, d, e, f, g, h, i] = cowns else { panic!("the binding takes 9 cowns here, no more, no less") };
+        let [a, b, c, d, e, f, g, h, i] = cowns else { return on_many(cowns, each) };
         when9(a, b, c, d, e, f, g, h, i, move |a, b, c, d, e, f, g, h, i| {
             for mut value in [a, b, c, d, e, f, g, h, i] {
                 each(&mut value);
             }
         });
     }
+}
+
+/// Schedules a body on any number of cowns, which the runtime can and the binding's own functions, which end at
+/// nine, cannot.
+fn on_many<T: Send + Sync + 'static>(cowns: &[Cown<T>], each: impl FnMut(&mut T) + Send + 'static) {
+    fn schedule<T, F: FnMut(&mut T)>(cowns: &[CownPtr], each: F) {
+        // The runtime copies it to where only words are aligned.
+        const { assert!(align_of::<F>() <= align_of::<*mut ()>()) }
+        let each = ManuallyDrop::new(each);
+        let body = ptr::from_ref(&each).cast();
+        // SAFETY: `run` is told the type of the body by its own; the body, which is copied, is dropped there and
+        // not here. The caller holds the cowns until this returns, and the behavior holds them from then on.
+        unsafe { boc_sys::boxcars_sched_lambda(run::<T, F>, cowns.as_ptr(), cowns.len(), body, size_of::<F>()) };
+    }
+
+    extern "C" fn run<T, F: FnMut(&mut T)>(work: WorkPtr) {
+        let (mut slots, mut body, mut count) = (ptr::null::<Slot>(), ptr::null(), 0);
+        // SAFETY: the runtime calls this once, with the work that `schedule` made, whose body is an `F`.
+        let (slots, mut each) = unsafe {
+            boc_sys::boxcars_preinvoke(work, &mut slots, &mut body, &mut count);
+            (slice::from_raw_parts(slots, count), body.cast::<F>().read())
+        };
+        for slot in slots {
+            // SAFETY: as for `pointer`; the behavior has the cown to itself until `postinvoke`.
+            let mut value: AcquiredCown<'_, T> = unsafe { transmute_copy(&slot.cown) };
+            each(&mut value);
+        }
+        drop(each);
+        // SAFETY: once, when the body is done.
+        unsafe { boc_sys::boxcars_postinvoke(work) };
+    }
+
+    fn pointer<T>(cown: &Cown<T>) -> CownPtr {
+        const {
+            assert!(size_of::<Cown<T>>() == size_of::<CownPtr>());
+            assert!(size_of::<AcquiredCown<'_, T>>() == size_of::<CownPtr>());
+        }
+        // SAFETY: the binding's types hold a `CownPtr` each and, being no larger, nothing else.
+        unsafe { transmute_copy(cown) }
+    }
+
+    let cowns: Vec<CownPtr> = cowns.iter().map(pointer).collect();
+    schedule::<T, _>(&cowns, each);
 }
 
 impl Results for Verona {
