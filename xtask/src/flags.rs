@@ -1,6 +1,7 @@
 //! Every verb, its flags and its help.
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use lexopt::Parser;
@@ -160,20 +161,32 @@ pub struct Bench {
     /// None: list what there is.
     pub name: Option<String>,
     pub json: Option<PathBuf>,
+    /// Of the crate `bocage-benches`.
+    pub features: Vec<String>,
+    /// None: as many as the suite finds right.
+    pub rounds: Option<NonZero<usize>>,
     pub pythons: Vec<PathBuf>,
     pub args: Vec<OsString>,
 }
 
 const BENCH: &str = "\
-Runs one benchmark and prints a table. Without NAME, lists what there is: the criterion suites in benches/, and
-`micro`, which measures the Python package beside bocpy in interleaved rounds of one run.
+Runs one benchmark and prints a table. Without NAME, lists what there is:
 
-Usage: cargo xtask bench [NAME] [--json FILE] [--python PATH] [-- ARGS...]
+  the criterion suites in benches/, beside every peer that can be built here: rayon, tokio, threads and, if there are
+          cmake and a C++ compiler, boc. A whole run of `engine` is also written into the book,
+          docs/src/engine-table.md or, with mimalloc, engine-table-mimalloc.md
+  counts  how many instructions, locked instructions and allocations a behavior takes, by valgrind and objdump
+  micro   the Python package beside bocpy
 
-  --json FILE     also write the rows, each {suite, case, peer, workers, ours, theirs, unit, ratio}; a ratio
-                  above 1 means that Bocage is better; without a peer, theirs and ratio are null
-  --python PATH   the interpreter for `micro`; default: the newest release found
-  ARGS            go to the benchmark; a criterion suite takes a filter
+Usage: cargo xtask bench [NAME] [--json FILE] [--features LIST] [--rounds N] [--python PATH] [-- ARGS...]
+
+  --json FILE       also write the rows, each {suite, case, peer, workers, ours, theirs, unit, ratio, spread}; a ratio
+                    above 1 means that Bocage is better; without a peer, theirs, ratio and spread are null
+  --features LIST   features of the crate bocage-benches, separated by commas, beside those of the peers; `mimalloc`
+                    makes all allocate with that; may be repeated
+  --rounds N        how many interleaved rounds a suite measures; default: 15
+  --python PATH     the interpreter for `micro`; default: the newest release found
+  ARGS              go to the benchmark; a criterion suite takes a filter, such as '^W4/'
 
 ";
 
@@ -287,6 +300,11 @@ fn bench(mut parser: Parser) -> Result<Verb, lexopt::Error> {
         match arg {
             Short('h') | Long("help") => return Ok(with_pythons(BENCH)),
             Long("json") => flags.json = Some(parser.value()?.into()),
+            Long("features") => {
+                let list = parser.value()?.string()?;
+                flags.features.extend(list.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned));
+            }
+            Long("rounds") => flags.rounds = Some(parser.value()?.parse()?),
             Long("python") => flags.pythons.push(parser.value()?.into()),
             Value(name) if flags.name.is_none() => flags.name = Some(name.string()?),
             Value(arg) => flags.args.push(arg),
@@ -336,10 +354,20 @@ mod tests {
     }
 
     #[test]
+    fn features_are_lists_that_add_up() {
+        let Ok(Verb::Bench(flags)) = parsed(&["bench", "engine", "--features", "a,b", "--features", "c"]) else {
+            panic!("expected bench")
+        };
+        assert_eq!(flags.features, ["a", "b", "c"]);
+        assert_eq!(flags.name.as_deref(), Some("engine"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         assert!(parsed(&["frobnicate"]).unwrap_err().contains("frobnicate"));
         assert!(parsed(&["test", "--only", "go"]).unwrap_err().contains("rust, loom, python"));
         assert!(parsed(&["test", "--full"]).unwrap_err().contains("--full"));
+        assert!(parsed(&["bench", "--rounds", "0"]).unwrap_err().contains('0'));
         assert!(parsed(&["bench", "--json"]).unwrap_err().contains("--json"));
     }
 }

@@ -7,22 +7,27 @@
 //! - [`process`]: starting a program and saying what went wrong; [`steps`]: several in a row, with a summary;
 //! - [`python`]: finding interpreters; [`venv`]: virtual environments and the pinned packages in them;
 //! - [`wheel`], [`demo`], [`test`], [`lint`], [`loom`], [`bench`], [`docs`]: the verbs;
-//! - [`shown`] and [`typing`]: two checks that verbs share; [`criterion`] and [`table`]: what `bench` reads and
-//!   prints.
+//! - [`shown`] and [`typing`]: two checks that verbs share;
+//! - [`rounds`], [`machine`] and [`table`]: what `bench` reads, says and prints; [`counts`] and [`callgrind`]: what it
+//!   counts instead of timing it.
 //!
-//! Invariants: whatever a verb makes goes under the target folder; no verb needs a shell; a verb that lacks a
+//! Invariants: whatever a verb makes goes under the target folder, but for the engine's table, which is a page of
+//! the book; no verb needs a shell; a verb that lacks a
 //! tool says how to install it.
 
 mod bench;
-mod criterion;
+mod callgrind;
+mod counts;
 mod demo;
 mod docs;
 mod error;
 mod flags;
 mod lint;
 mod loom;
+mod machine;
 mod process;
 mod python;
+mod rounds;
 mod shown;
 mod steps;
 mod table;
