@@ -80,12 +80,19 @@ impl Batch {
         match on {
             On::Runtime(runtime) => {
                 let admission = runtime.admit()?;
+                let note = admission.note::<Q, F>(&requests);
                 #[cfg(feature = "trace")]
                 let body = runtime.labelled(&requests, body);
-                Ok(admission.schedule(|executor| behaviors.when_on(executor, requests, body)))
+                Ok(admission.schedule(|executor| match note {
+                    None => behaviors.when_on(executor, requests, body),
+                    Some(note) => behaviors.when_on(executor, requests, move |guards| note.run(|| body(guards))),
+                }))
             }
-            On::Program(program) => Ok(program
-                .schedule(|executor| behaviors.when_on(executor, requests, move |guards| watched(|| body(guards))))),
+            On::Program(program) => {
+                let note = program.note::<Q, F>(&requests);
+                let body = move |guards: Q::Guards<'_>| note.run(|| watched(|| body(guards)));
+                Ok(program.schedule(|executor| behaviors.when_on(executor, requests, body)))
+            }
         }
     }
 }

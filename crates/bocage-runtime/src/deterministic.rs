@@ -63,6 +63,7 @@
 //! - A panic in a behavior is a failure, also if the program looks at its handle. One that is meant is to be caught
 //!   in the body.
 
+use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -73,7 +74,8 @@ use std::thread;
 use bocage_core::{Executor, Handle, Ready, Requests, enter_worker, help_while_waiting, when_on};
 
 use crate::batch::Batch;
-use crate::error::{Error, Pending};
+use crate::error::Error;
+use crate::pending::{Note, Pending, Register};
 use crate::runtime::RuntimeRef;
 use crate::steal::Dice;
 use crate::worker::panic_text;
@@ -132,14 +134,14 @@ fn run<T>(seed: u64, program: impl FnOnce() -> T) -> Result<T, String> {
         let _ = entered.0.quiesce();
         value
     }));
-    let Run { failure, unfinished, .. } = &*entered.0.0;
+    let Run { failure, unfinished, register, .. } = &*entered.0.0;
     match (failure.take(), outcome) {
         // What a behavior says comes first: it may be why the program failed in turn.
         (Some(why), _) => Err(why),
         (None, Err(panic)) => Err(panic_text(&*panic).to_owned()),
         (None, Ok(_)) if unfinished.get() > 0 => Err(format!(
-            "{} of its behaviors can never run, since a cown that they ask for is held and not given up",
-            unfinished.get()
+            "some of its behaviors can never run, since a cown that they ask for is held and not given up: {}",
+            Pending::new(unfinished.get(), Some(register))
         )),
         (None, Ok(value)) => Ok(value),
     }
@@ -157,6 +159,7 @@ struct Run {
     /// The number of the next behavior.
     next: Cell<u64>,
     unfinished: Cell<u64>,
+    register: Arc<Register>,
     /// How many bodies run, inside each other.
     depth: Cell<usize>,
     /// What the first panic of a behavior said.
@@ -181,6 +184,7 @@ impl Entered {
             eagerness,
             next: Cell::new(0),
             unfinished: Cell::new(0),
+            register: Arc::new(Register::new(1)),
             depth: Cell::new(0),
             failure: RefCell::new(None),
         }));
@@ -235,7 +239,9 @@ impl Program {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        let handle = self.schedule(|executor| when_on(executor, requests, move |guards| watched(|| body(guards))));
+        let note = self.note::<Q, F>(&requests);
+        let body = move |guards: Q::Guards<'_>| note.run(|| watched(|| body(guards)));
+        let handle = self.schedule(|executor| when_on(executor, requests, body));
         self.pause();
         handle
     }
@@ -243,6 +249,11 @@ impl Program {
     /// As [`Runtime::batch`](crate::Runtime::batch).
     pub fn batch<T>(&self, add: impl FnOnce(&mut Batch) -> T) -> T {
         Batch::in_program(self, add)
+    }
+
+    /// A note of the behavior that is about to be scheduled, with `F` for a body.
+    pub(crate) fn note<Q: Requests, F>(&self, requests: &Q) -> Note<Arc<Register>> {
+        Register::note(self.0.register.clone(), 0, type_name::<F>(), false, requests)
     }
 
     /// Lets `schedule` put one behavior into the core, or into a batch. It is not scheduled if that panics.
@@ -267,7 +278,7 @@ impl Program {
         while self.step() {}
         match self.pending() {
             0 => Ok(()),
-            behaviors => Err(Error::Pending(Pending { behaviors })),
+            behaviors => Err(Error::Pending(Pending::new(behaviors, Some(&self.0.register)))),
         }
     }
 

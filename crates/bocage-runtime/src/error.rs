@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use crate::pending::Pending;
+
 /// An error of this crate.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -33,21 +35,6 @@ pub enum Error {
     OnWorker,
 }
 
-/// What is left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pending {
-    /// Behaviors that are scheduled and not finished, those that run included.
-    pub behaviors: u64,
-}
-
-impl fmt::Display for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = if self.behaviors == 1 { "" } else { "s" };
-        write!(f, "{} behavior{s} pending", self.behaviors)
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,9 +44,9 @@ impl fmt::Display for Error {
             Self::Spawn { worker, source } => write!(f, "worker {worker}: its thread could not be started: {source}"),
             Self::Start { worker, source } => write!(f, "worker {worker}: its start hook failed: {source}"),
             Self::Stopped => f.write_str("the runtime has stopped: build a new one to schedule more"),
-            Self::Pending(pending) => write!(f, "the time was over with {pending}; waiting again goes on from here"),
+            Self::Pending(pending) => write!(f, "the time is over, and {pending}. Waiting again goes on from here"),
             Self::Interrupted(pending) => {
-                write!(f, "the wait was interrupted with {pending}; waiting again goes on from here")
+                write!(f, "the wait was interrupted, and {pending}. Waiting again goes on from here")
             }
             Self::OnWorker => f.write_str(
                 "a behavior can't wait for its own runtime, it would wait for itself: schedule a further behavior instead",

@@ -21,7 +21,7 @@
 //! # A map, in reading order
 //!
 //! - `runtime.rs`, what a program sees: the owner, references, admission, the executor; `builder.rs`, how it
-//!   is set up; `batch.rs`, several behaviors in one step; `error.rs`.
+//!   is set up; `batch.rs`, several behaviors in one step; `error.rs`; `pending.rs`, what an expired wait tells.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
@@ -51,6 +51,8 @@ mod builder;
 pub mod deterministic;
 #[cfg(not(loom))]
 mod error;
+#[cfg(not(loom))]
+mod pending;
 #[cfg(not(loom))]
 mod queue;
 #[cfg(all(not(loom), feature = "rayon"))]
@@ -85,7 +87,9 @@ pub use batch::Batch;
 #[cfg(not(loom))]
 pub use builder::{Builder, OnDrop};
 #[cfg(not(loom))]
-pub use error::{Error, Pending};
+pub use error::Error;
+#[cfg(not(loom))]
+pub use pending::{Pending, PendingBehavior, PendingCown};
 #[cfg(not(loom))]
 pub use runtime::{Admission, Runtime, RuntimeExecutor, RuntimeRef};
 #[cfg(not(loom))]

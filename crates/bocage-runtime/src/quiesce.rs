@@ -52,7 +52,7 @@ use crossbeam_utils::CachePadded;
 use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, fence, lock};
 
 /// Shards for threads outside.
-const OUTSIDE: usize = if cfg!(loom) { 1 } else { 8 };
+pub(crate) const OUTSIDE: usize = if cfg!(loom) { 1 } else { 8 };
 
 const CLOSED: u64 = 0;
 const CLOSING: u64 = 1;

@@ -1,5 +1,6 @@
 //! The runtime as its user sees it: its owner, references to it, and what schedules on it.
 
+use std::any::type_name;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,8 +16,9 @@ use bocage_core::{Executor, Handle, Ready, Requests, when_on};
 
 use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
-use crate::error::{Error, Pending};
-use crate::quiesce::{Goal, Tick, Unquiet};
+use crate::error::Error;
+use crate::pending::{Note, Register};
+use crate::quiesce::{Goal, OUTSIDE, Tick, Unquiet};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
 use crate::worker::with_current;
@@ -252,10 +254,9 @@ impl Runtime {
         }
         // A time that is too far away to be told is as good as none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let pending = || Pending { behaviors: shared.ledger.pending() };
         shared.ledger.wait(goal, deadline, tick).map_err(|why| match why {
-            Unquiet::Expired => Error::Pending(pending()),
-            Unquiet::Interrupted => Error::Interrupted(pending()),
+            Unquiet::Expired => Error::Pending(shared.pending()),
+            Unquiet::Interrupted => Error::Interrupted(shared.pending()),
         })?;
         if goal == Goal::Closed {
             // Whoever comes second waits here until the first has joined them all.
@@ -336,9 +337,13 @@ impl RuntimeRef {
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
         let admission = self.admit()?;
+        let note = admission.note::<Q, F>(&requests);
         #[cfg(feature = "trace")]
         let body = self.labelled(&requests, body);
-        Ok(admission.schedule(|executor| when_on(executor, requests, body)))
+        Ok(admission.schedule(|executor| match note {
+            None => when_on(executor, requests, body),
+            Some(note) => when_on(executor, requests, move |guards| note.run(|| body(guards))),
+        }))
     }
 
     /// The body, so that a trace tells of it.
@@ -428,6 +433,21 @@ impl Admission {
         let scheduled = schedule(RuntimeExecutor(self.shared));
         mem::forget(self);
         scheduled
+    }
+
+    /// A note of the behavior that is about to be scheduled, with `F` for a body, if the runtime names them.
+    #[inline]
+    pub(crate) fn note<Q: Requests, F>(&self, requests: &Q) -> Option<Note<&'static Register>> {
+        let register = self.shared.register()?;
+        Some(Register::note(register, self.thread_number(), type_name::<F>(), false, requests))
+    }
+
+    /// Of the thread that schedules.
+    fn thread_number(&self) -> usize {
+        match self.by {
+            By::Worker(index) => index,
+            By::Outside(shard) => self.shared.remotes.len() + shard % OUTSIDE,
+        }
     }
 }
 

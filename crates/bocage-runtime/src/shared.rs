@@ -18,7 +18,8 @@ use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
 use crate::park::Idle;
-use crate::quiesce::Ledger;
+use crate::pending::{Pending, Register};
+use crate::quiesce::{Ledger, OUTSIDE};
 use crate::stats::{Counters, WorkerStats};
 
 /// What all threads of one runtime share.
@@ -27,12 +28,23 @@ pub(crate) struct Shared {
     pub(crate) injector: CachePadded<Injector<Ready>>,
     pub(crate) idle: Idle,
     pub(crate) ledger: Ledger,
-    /// Whether what is ready is cancelled instead of run. Written once in a run at most, read for each behavior.
-    cancels: CachePadded<AtomicBool>,
+    /// Written once in a run at most, read for each behavior.
+    switches: CachePadded<Switches>,
+    /// What is known of pending behaviors, if the runtime names them.
+    register: Register,
     #[cfg(feature = "trace")]
     pub(crate) tracer: crate::trace::Tracer,
     /// One for each worker.
     pub(crate) remotes: Box<[Remote]>,
+}
+
+/// What the builder and the owner said.
+#[derive(Default)]
+struct Switches {
+    /// Whether what is ready is cancelled instead of run.
+    cancels: AtomicBool,
+    /// Whether pending behaviors are noted in the register.
+    names: AtomicBool,
 }
 
 /// What others may touch of a worker.
@@ -58,7 +70,8 @@ impl Shared {
             injector: CachePadded::new(Injector::new()),
             idle: Idle::new(workers),
             ledger: Ledger::new(workers),
-            cancels: CachePadded::new(AtomicBool::new(false)),
+            switches: CachePadded::default(),
+            register: Register::new(workers + OUTSIDE),
             #[cfg(feature = "trace")]
             tracer: crate::trace::Tracer::new(workers),
             remotes: (0..workers)
@@ -76,21 +89,39 @@ impl Shared {
         #[cfg(feature = "trace")]
         self.tracer.restart(0);
         // Relaxed: the pool's lock passes it on.
-        self.cancels.store(false, Ordering::Relaxed);
+        self.switches.cancels.store(false, Ordering::Relaxed);
         POOL.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
     /// From now on behaviors are cancelled.
     pub(crate) fn cancel(&self) {
         // Relaxed: nothing is read on the strength of it; a worker that sees it late has begun one more.
-        self.cancels.store(true, Ordering::Relaxed);
+        self.switches.cancels.store(true, Ordering::Relaxed);
     }
 
     /// Whether behaviors are cancelled.
     #[inline]
     pub(crate) fn cancels(&self) -> bool {
         // Relaxed: as above.
-        self.cancels.load(Ordering::Relaxed)
+        self.switches.cancels.load(Ordering::Relaxed)
+    }
+
+    /// Whether behaviors are to be named, for the run that is about to begin.
+    pub(crate) fn name_pending(&self, names: bool) {
+        // Relaxed: threads that schedule learn of the runtime after this.
+        self.switches.names.store(names, Ordering::Relaxed);
+    }
+
+    /// The register of pending behaviors, if they are named.
+    #[inline]
+    pub(crate) fn register(&self) -> Option<&Register> {
+        // Relaxed: as above.
+        self.switches.names.load(Ordering::Relaxed).then_some(&self.register)
+    }
+
+    /// What is left to do.
+    pub(crate) fn pending(&self) -> Pending {
+        Pending::new(self.ledger.pending(), self.register())
     }
 
     /// Takes in a ready behavior from a thread that is no worker of this runtime.

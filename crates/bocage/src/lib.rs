@@ -129,7 +129,9 @@ pub use bocage_core::{
     Acquire, Acquired, Cown, CownId, Failure, Guard, Handle, Outcome, Read, ReadGuard, Requests, ScopedHandle,
     ScopedOutcome, acquire, read,
 };
-pub use bocage_runtime::{Batch, Builder, Error, OnDrop, Pending, Runtime, RuntimeRef, WorkerStats, deterministic};
+pub use bocage_runtime::{
+    Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Runtime, RuntimeRef, WorkerStats, deterministic,
+};
 pub use default::{batch, default_runtime, quiesce, when};
 pub use scope::{Scope, scope};
 
