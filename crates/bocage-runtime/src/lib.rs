@@ -21,7 +21,8 @@
 //! # A map, in reading order
 //!
 //! - `runtime.rs`, what a program sees: the owner, references, admission, the executor; `builder.rs`, how it
-//!   is set up; `batch.rs`, several behaviors in one step; `error.rs`; `pending.rs`, what an expired wait tells.
+//!   is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
+//!   `error.rs`; `pending.rs`, what an expired wait tells.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
@@ -60,6 +61,8 @@ pub mod rayon;
 #[cfg(not(loom))]
 mod runtime;
 #[cfg(not(loom))]
+mod scope;
+#[cfg(not(loom))]
 mod shared;
 #[cfg(not(loom))]
 mod stats;
@@ -92,5 +95,7 @@ pub use error::Error;
 pub use pending::{Pending, PendingBehavior, PendingCown};
 #[cfg(not(loom))]
 pub use runtime::{Admission, Runtime, RuntimeExecutor, RuntimeRef};
+#[cfg(not(loom))]
+pub use scope::Scope;
 #[cfg(not(loom))]
 pub use stats::WorkerStats;

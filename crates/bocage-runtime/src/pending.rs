@@ -317,7 +317,10 @@ mod tests {
             ("bank::main::{{closure}}::{{closure}}", "bank::main"),
             ("bank::swap<alloc::vec::Vec<alloc::string::String>, u8>::{{closure}}", "bank::swap<Vec<String>, u8>"),
             ("<bank::Teller as bank::Clerk>::serve::{{closure}}", "<Teller as Clerk>::serve"),
-            ("bank::call<fn(bank::Guard) -> core::option::Option<bank::Coin>>", "bank::call<fn(Guard) -> Option<Coin>>"),
+            (
+                "bank::call<fn(bank::Guard) -> core::option::Option<bank::Coin>>",
+                "bank::call<fn(Guard) -> Option<Coin>>",
+            ),
             ("plain", "plain"),
             ("", ""),
         ] {

@@ -358,7 +358,17 @@ impl RuntimeRef {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        crate::trace::labelled(&self.shared.tracer, requests, body)
+        let label = self.label::<Q, F>(requests);
+        move |guards: Q::Guards<'_>| {
+            crate::trace::begin(label);
+            body(guards)
+        }
+    }
+
+    /// What a trace tells of a behavior with `F` for a body.
+    #[cfg(feature = "trace")]
+    pub(crate) fn label<Q: Requests, F>(&self, requests: &Q) -> Option<crate::trace::Label> {
+        crate::trace::label::<Q, F>(&self.shared.tracer, requests)
     }
 
     /// As [`Runtime::batch`].

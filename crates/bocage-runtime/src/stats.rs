@@ -18,6 +18,9 @@ pub struct WorkerStats {
     pub handed_over: u64,
     /// How often it went to sleep.
     pub parked: u64,
+    /// How often it went round the others' queues and found nothing that it could take. Idle workers do so once before
+    /// they sleep; much more than [`parked`](Self::parked) means that work came in too small pieces to share.
+    pub spins: u64,
     /// How often an enqueue of its behaviors had to yield to another thread in the middle of its own.
     pub stalled: u64,
     /// The most behaviors that stood in its queue at once, the one that runs and the one handed over not counted.
@@ -30,6 +33,7 @@ pub(crate) enum Event {
     Stolen,
     HandedOver,
     Parked,
+    Spun,
     Stalled,
 }
 
@@ -40,7 +44,7 @@ pub(crate) struct Counters(CachePadded<Numbers>);
 #[derive(Default)]
 struct Numbers {
     /// By [`Event`].
-    events: [AtomicU64; 4],
+    events: [AtomicU64; 5],
     longest_queue: AtomicU64,
 }
 
@@ -72,9 +76,9 @@ impl Counters {
     /// All of it, with what the ledger knows of the same worker.
     pub(crate) fn snapshot(&self, (scheduled, run): (u64, u64)) -> WorkerStats {
         // Relaxed: numbers only.
-        let [stolen, handed_over, parked, stalled] = self.0.events.each_ref().map(|c| c.load(Ordering::Relaxed));
+        let [stolen, handed_over, parked, spins, stalled] = self.0.events.each_ref().map(|c| c.load(Ordering::Relaxed));
         let longest_queue = self.0.longest_queue.load(Ordering::Relaxed);
-        WorkerStats { scheduled, run, stolen, handed_over, parked, stalled, longest_queue }
+        WorkerStats { scheduled, run, stolen, handed_over, parked, spins, stalled, longest_queue }
     }
 }
 
@@ -87,6 +91,7 @@ impl WorkerStats {
             stolen: self.stolen.wrapping_sub(base.stolen),
             handed_over: self.handed_over.wrapping_sub(base.handed_over),
             parked: self.parked.wrapping_sub(base.parked),
+            spins: self.spins.wrapping_sub(base.spins),
             stalled: self.stalled.wrapping_sub(base.stalled),
             longest_queue: self.longest_queue,
         }

@@ -79,7 +79,7 @@ struct Lane {
 }
 
 /// What the program said of a behavior when it was scheduled.
-struct Label {
+pub(crate) struct Label {
     name: &'static str,
     scheduled: u64,
     cowns: Box<[(usize, bool)]>,
@@ -123,31 +123,23 @@ fn address(block: NonNull<()>) -> usize {
     block.as_ptr().addr()
 }
 
-/// The body, which tells what there is to tell of it when it begins; as it is, if nothing is traced.
-pub(crate) fn labelled<Q, R, F>(
-    tracer: &Tracer,
-    requests: &Q,
-    body: F,
-) -> impl for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static + use<Q, R, F>
-where
-    Q: Requests,
-    R: Send + 'static,
-    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
-{
-    let label = tracer.is_on().then(|| {
+/// What there is to tell of a behavior with `F` for a body, if anything is traced.
+pub(crate) fn label<Q: Requests, F>(tracer: &Tracer, requests: &Q) -> Option<Label> {
+    tracer.is_on().then(|| {
         let mut cowns = Vec::new();
         requests.visit(&mut |cown| cowns.push((cown.id().get(), cown.reads())));
         Label { name: type_name::<F>(), scheduled: now(), cowns: cowns.into() }
-    });
-    move |guards: Q::Guards<'_>| {
-        if let Some(label) = label {
-            with_current(|worker| {
-                if let Some(worker) = worker {
-                    worker.slice().begin(label);
-                }
-            });
-        }
-        body(guards)
+    })
+}
+
+/// Told by a body that it begins.
+pub(crate) fn begin(label: Option<Label>) {
+    if let Some(label) = label {
+        with_current(|worker| {
+            if let Some(worker) = worker {
+                worker.slice().begin(label);
+            }
+        });
     }
 }
 

@@ -259,8 +259,14 @@ impl Worker {
                     self.count(Event::Stolen, 1 + self.queue.deque.len() as u64);
                     return Some(ready);
                 }
-                Steal::Empty => return None,
-                Steal::Retry => std::hint::spin_loop(),
+                Steal::Empty => {
+                    self.count(Event::Spun, 1);
+                    return None;
+                }
+                Steal::Retry => {
+                    self.count(Event::Spun, 1);
+                    std::hint::spin_loop();
+                }
             }
         }
         None

@@ -130,7 +130,8 @@ pub use bocage_core::{
     ScopedOutcome, acquire, read,
 };
 pub use bocage_runtime::{
-    Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Runtime, RuntimeRef, WorkerStats, deterministic,
+    Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Runtime, RuntimeRef, WorkerStats,
+    deterministic,
 };
 pub use default::{batch, default_runtime, quiesce, when};
 pub use scope::{Scope, scope};

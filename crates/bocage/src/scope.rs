@@ -50,8 +50,6 @@ impl<'scope> Scope<'scope, '_> {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'scope,
     {
-        let admitted = current_or_default().admit();
-        let admission = admitted.unwrap_or_else(|error| panic!("`when` on a runtime: {error}"));
-        admission.schedule(|executor| self.0.when_on(executor, requests, body))
+        bocage_runtime::Scope::new(self.0, current_or_default()).when(requests, body)
     }
 }
