@@ -20,8 +20,8 @@
 //!
 //! # A map, in reading order
 //!
-//! - `runtime.rs`, what a program sees: the owner, references, admission, the executor; `builder.rs`, how it
-//!   is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
+//! - `runtime.rs`, what a program sees: the owner, references; `admission.rs`, the count and the executor of each
+//!   behavior; `builder.rs`, how it is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
 //!   `error.rs`; `pending.rs`, what an expired wait tells.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
@@ -44,6 +44,8 @@
 //! - A behavior that waits in a queue that others take from is never left there while a worker sleeps.
 //! - Only a worker's own thread runs behaviors, and it survives whatever they do.
 
+#[cfg(not(loom))]
+mod admission;
 #[cfg(not(loom))]
 mod batch;
 #[cfg(not(loom))]
@@ -86,6 +88,8 @@ pub mod park;
 pub mod quiesce;
 
 #[cfg(not(loom))]
+pub use admission::{Admission, RuntimeExecutor};
+#[cfg(not(loom))]
 pub use batch::Batch;
 #[cfg(not(loom))]
 pub use builder::{Builder, OnDrop};
@@ -94,7 +98,7 @@ pub use error::Error;
 #[cfg(not(loom))]
 pub use pending::{Pending, PendingBehavior, PendingCown};
 #[cfg(not(loom))]
-pub use runtime::{Admission, Runtime, RuntimeExecutor, RuntimeRef};
+pub use runtime::{Runtime, RuntimeRef};
 #[cfg(not(loom))]
 pub use scope::Scope;
 #[cfg(not(loom))]

@@ -1,24 +1,20 @@
 //! The runtime as its user sees it: its owner, references to it, and what schedules on it.
 
-use std::any::type_name;
-use std::cell::Cell;
 use std::fmt;
-use std::marker::PhantomData;
 use std::mem;
 use std::ops::ControlFlow;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bocage_core::{Executor, Handle, Ready, Requests, when_on};
+use bocage_core::{Handle, Requests, when_on};
 
+use crate::admission::Admission;
 use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
 use crate::error::Error;
-use crate::pending::{Note, Register};
-use crate::quiesce::{Goal, OUTSIDE, Tick, Unquiet};
+use crate::quiesce::{Goal, Tick, Unquiet};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
 use crate::worker::with_current;
@@ -44,30 +40,6 @@ pub struct RuntimeRef {
     shared: &'static Shared,
     generation: u64,
 }
-
-/// One behavior that a runtime has counted as scheduled, and that is still to be scheduled. Until then the
-/// runtime does not come to rest. Dropping it takes the count back.
-#[must_use = "the runtime waits for the behavior that was admitted"]
-pub struct Admission {
-    shared: &'static Shared,
-    by: By,
-    /// The counts of a worker are written by its own thread only.
-    _not_send: PhantomData<*const ()>,
-}
-
-/// Whose counts an admission is in.
-#[derive(Clone, Copy)]
-enum By {
-    Worker(usize),
-    Outside(usize),
-}
-
-/// The executor of behaviors on a [`Runtime`]: what each behavior's block holds, 8 bytes.
-///
-/// One gets it from [`Admission::schedule`], for one behavior. To keep it and use it for others is not
-/// unsafe, but they are not counted then, and the runtime's `wait` and `quiesce` go wrong.
-#[derive(Clone, Copy)]
-pub struct RuntimeExecutor(&'static Shared);
 
 impl Runtime {
     /// With one worker for each processor that the process may use.
@@ -383,19 +355,7 @@ impl RuntimeRef {
     /// [`Error::Stopped`].
     #[inline]
     pub fn admit(&self) -> Result<Admission, Error> {
-        let Self { shared, generation } = *self;
-        let by = with_current(|worker| match worker {
-            Some(worker) if worker.works_for(shared) && worker.generation() == generation => {
-                shared.ledger.schedule(worker.index());
-                Some(By::Worker(worker.index()))
-            }
-            _ => {
-                let shard = outside_shard();
-                shared.ledger.admit(generation, shard).then_some(By::Outside(shard))
-            }
-        });
-        let by = by.ok_or(Error::Stopped)?;
-        Ok(Admission { shared, by, _not_send: PhantomData })
+        Admission::new(self.shared, self.generation)
     }
 }
 
@@ -408,94 +368,6 @@ impl PartialEq for RuntimeRef {
 
 impl Eq for RuntimeRef {}
 
-/// Spreads threads outside over the ledger's shards.
-fn outside_shard() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: Cell<Option<usize>> = const { Cell::new(None) };
-    }
-    SHARD.get().unwrap_or_else(|| {
-        // Relaxed: only the number counts.
-        let shard = THREADS.fetch_add(1, Ordering::Relaxed);
-        SHARD.set(Some(shard));
-        shard
-    })
-}
-
-impl Admission {
-    /// Lets `schedule` put exactly one behavior into the core, with the executor that it gets. If it panics,
-    /// it is taken to have scheduled nothing.
-    ///
-    /// ```
-    /// use bocage_core::{Cown, Erased, schedule_erased};
-    /// use bocage_runtime::Runtime;
-    ///
-    /// let runtime = Runtime::new()?;
-    /// let cown = Cown::new(0);
-    /// runtime.admit()?.schedule(|executor| {
-    ///     schedule_erased(executor, &mut [Erased::new(&cown)], Some("a result"), |_| {})
-    /// });
-    /// runtime.wait(None)?;
-    /// # Ok::<(), bocage_runtime::Error>(())
-    /// ```
-    #[inline]
-    pub fn schedule<T>(self, schedule: impl FnOnce(RuntimeExecutor) -> T) -> T {
-        let scheduled = schedule(RuntimeExecutor(self.shared));
-        mem::forget(self);
-        scheduled
-    }
-
-    /// A note of the behavior that is about to be scheduled, with `F` for a body, if the runtime names them.
-    #[inline]
-    pub(crate) fn note<Q: Requests, F>(&self, requests: &Q) -> Option<Note<&'static Register>> {
-        let register = self.shared.register()?;
-        Some(Register::note(register, self.thread_number(), type_name::<F>(), false, requests))
-    }
-
-    /// Of the thread that schedules.
-    fn thread_number(&self) -> usize {
-        match self.by {
-            By::Worker(index) => index,
-            By::Outside(shard) => self.shared.remotes.len() + shard % OUTSIDE,
-        }
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        match self.by {
-            By::Worker(index) => self.shared.ledger.finish(index),
-            By::Outside(shard) => self.shared.ledger.retract(shard),
-        }
-    }
-}
-
-impl Executor for RuntimeExecutor {
-    #[inline]
-    fn ready(&self, ready: Ready) {
-        with_current(|worker| match worker {
-            Some(worker) if worker.works_for(self.0) => worker.push(ready),
-            _ => self.0.inject(ready),
-        });
-    }
-
-    #[inline]
-    fn handed_over(&self, ready: Ready) {
-        with_current(|worker| match worker {
-            Some(worker) if worker.works_for(self.0) => worker.hand_over(ready),
-            _ => self.0.inject(ready),
-        });
-    }
-
-    fn stalled(&self, yields: u32) {
-        with_current(|worker| {
-            if let Some(worker) = worker.filter(|worker| worker.works_for(self.0)) {
-                worker.stalled(yields);
-            }
-        });
-    }
-}
-
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("workers", &self.workers()).field("pending", &self.pending()).finish()
@@ -505,17 +377,5 @@ impl fmt::Debug for Runtime {
 impl fmt::Debug for RuntimeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RuntimeRef({:p}, {})", self.shared, self.generation)
-    }
-}
-
-impl fmt::Debug for Admission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Admission({:p})", self.shared)
-    }
-}
-
-impl fmt::Debug for RuntimeExecutor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RuntimeExecutor({:p})", self.0)
     }
 }
