@@ -32,7 +32,7 @@ enum By {
     Outside(usize),
 }
 
-/// The executor of behaviors on a [`Runtime`]: what each behavior's block holds, 8 bytes.
+/// The executor of behaviors on a [`Runtime`](crate::Runtime): what each behavior's block holds, 8 bytes.
 ///
 /// One gets it from [`Admission::schedule`], for one behavior. To keep it and use it for others is not
 /// unsafe, but they are not counted then, and the runtime's `wait` and `quiesce` go wrong.
@@ -85,6 +85,12 @@ impl Admission {
         Some(Register::note(register, self.thread_number(), type_name::<F>(), false, requests))
     }
 
+    /// The same, of one that is pinned and whose body has this type's name.
+    pub(crate) fn note_pinned<Q: Requests>(&self, name: &'static str, requests: &Q) -> Option<Note<&'static Register>> {
+        let register = self.shared.register()?;
+        Some(Register::note(register, self.thread_number(), name, true, requests))
+    }
+
     /// Of the thread that schedules.
     fn thread_number(&self) -> usize {
         match self.by {
@@ -130,7 +136,7 @@ impl Executor for RuntimeExecutor {
 }
 
 /// Spreads threads outside over the ledger's shards.
-fn outside_shard() -> usize {
+pub(crate) fn outside_shard() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static SHARD: Cell<Option<usize>> = const { Cell::new(None) };

@@ -18,7 +18,8 @@ pub(crate) const MAX_WORKERS: usize = 1 << 14;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDrop {
-    /// They run, and the drop waits for them.
+    /// They run, and the drop waits for them; for those that are [pinned](crate::Pinned) until their thread has pumped,
+    /// which it does by itself if it is the one that drops.
     #[default]
     Finish,
     /// They are cancelled: their bodies do not run, what these hold is dropped, and their handles say

@@ -31,8 +31,12 @@ pub enum Error {
     Pending(Pending),
     /// The waiter's own callback ended the wait before everything was done. Nothing is lost here either.
     Interrupted(Pending),
-    /// A worker's thread waited for its own runtime, and so for itself.
+    /// A behavior waited for its own runtime, and so for itself.
     OnWorker,
+    /// A thread that runs behaviors was to pump.
+    CannotPump,
+    /// A thread was to pump what is pinned to another one, or to give or get a value that belongs to another one.
+    WrongThread,
 }
 
 impl fmt::Display for Error {
@@ -50,6 +54,14 @@ impl fmt::Display for Error {
             }
             Self::OnWorker => f.write_str(
                 "a behavior can't wait for its own runtime, it would wait for itself: schedule a further behavior instead",
+            ),
+            Self::CannotPump => f.write_str(
+                "a thread that runs a behavior or a deterministic program can't pump pinned behaviors: pump on a plain \
+                 thread, outside of behaviors",
+            ),
+            Self::WrongThread => f.write_str(
+                "what is pinned to a thread is run, made and reached by that thread alone, the one that called `pinned`: \
+                 schedule there what needs it, by `Pinned::when`",
             ),
         }
     }

@@ -27,6 +27,8 @@
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
+//! - `pinned.rs`, behaviors that one given thread runs when it pumps; `pinned_cown.rs`, values that stay there;
+//!   `inbox.rs`, how that thread sleeps and is woken.
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
 //! - `deterministic.rs`, one thread and a seed instead: to find an order that breaks a program, and to replay it.
 //! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
@@ -42,7 +44,7 @@
 //! - Nobody spins. A worker without work goes round the others' queues and parks; a parked runtime uses no
 //!   processor time.
 //! - A behavior that waits in a queue that others take from is never left there while a worker sleeps.
-//! - Only a worker's own thread runs behaviors, and it survives whatever they do.
+//! - Only a worker's own thread runs behaviors, or the one that they are pinned to, and it survives whatever they do.
 
 #[cfg(not(loom))]
 mod admission;
@@ -56,6 +58,10 @@ pub mod deterministic;
 mod error;
 #[cfg(not(loom))]
 mod pending;
+#[cfg(not(loom))]
+mod pinned;
+#[cfg(not(loom))]
+mod pinned_cown;
 #[cfg(not(loom))]
 mod queue;
 #[cfg(all(not(loom), feature = "rayon"))]
@@ -77,11 +83,15 @@ pub mod trace;
 mod worker;
 
 #[cfg(not(loom))]
+mod inbox;
+#[cfg(not(loom))]
 mod park;
 #[cfg(not(loom))]
 mod quiesce;
 
-// The models run these two; with loom's atomics there is nothing else of the crate that could run.
+// The models run these three; with loom's atomics there is nothing else of the crate that could run.
+#[cfg(loom)]
+pub mod inbox;
 #[cfg(loom)]
 pub mod park;
 #[cfg(loom)]
@@ -97,6 +107,10 @@ pub use builder::{Builder, OnDrop};
 pub use error::Error;
 #[cfg(not(loom))]
 pub use pending::{Pending, PendingBehavior, PendingCown};
+#[cfg(not(loom))]
+pub use pinned::Pinned;
+#[cfg(not(loom))]
+pub use pinned_cown::{PinnedCown, PinnedGuard, PinnedRequests};
 #[cfg(not(loom))]
 pub use runtime::{Runtime, RuntimeRef};
 #[cfg(not(loom))]

@@ -162,7 +162,7 @@ impl Ledger {
         }
     }
 
-    /// Takes back what `admit` counted.
+    /// Takes back what `admit` counted; or, which is the same, counts a behavior that ran on a thread outside.
     pub fn retract(&self, shard: usize) {
         // Release: pairs with the Acquire in `finished`: whoever counts this as finished counts it as
         // scheduled too.
@@ -216,7 +216,19 @@ impl Ledger {
 
     /// Blocks until the goal is reached, the time is over, or `tick` breaks; `tick` is called about as
     /// often as it asks for, and whenever the wait is disturbed, with no lock held.
-    pub fn wait(&self, goal: Goal, deadline: Option<Instant>, mut tick: Option<Tick<'_>>) -> Result<(), Unquiet> {
+    pub fn wait(&self, goal: Goal, deadline: Option<Instant>, tick: Option<Tick<'_>>) -> Result<(), Unquiet> {
+        self.wait_in(goal, deadline, tick, || false)
+    }
+
+    /// [`wait`](Self::wait) by a thread that does not sleep, and calls `tick` instead, while `busy` says so. That is
+    /// asked with the lock held; when its answer becomes another, [`disturb`](Self::disturb) is to be called.
+    pub fn wait_in(
+        &self,
+        goal: Goal,
+        deadline: Option<Instant>,
+        mut tick: Option<Tick<'_>>,
+        busy: impl Fn() -> bool,
+    ) -> Result<(), Unquiet> {
         let _waiter = Waiter::new(&self.waiters);
         loop {
             {
@@ -231,6 +243,7 @@ impl Ledger {
                     return Err(Unquiet::Expired);
                 }
                 let guard = match (left, tick.as_ref().map(|tick| tick.0)) {
+                    _ if busy() => guard,
                     (None, None) => self.wake.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner),
                     (left, every) => {
                         let nap = left.unwrap_or(Duration::MAX).min(every.unwrap_or(Duration::MAX));
@@ -245,6 +258,20 @@ impl Ledger {
                 return Err(Unquiet::Interrupted);
             }
         }
+    }
+
+    /// Wakes whoever waits, to look again.
+    pub fn disturb(&self) {
+        // Whoever looked before holds the lock until it sleeps.
+        drop(lock(&self.lock));
+        self.wake.notify_all();
+    }
+
+    /// Whether this generation takes in behaviors, or may again.
+    pub fn is_open(&self, generation: u64) -> bool {
+        // Relaxed: who is told to look when it closes is told by something that orders it.
+        let state = self.state.load(Ordering::Relaxed);
+        state / GENERATION == generation && state % GENERATION != CLOSED
     }
 
     /// Under the lock.

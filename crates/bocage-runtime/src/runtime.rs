@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use bocage_core::{Handle, Requests, when_on};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, outside_shard};
 use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
 use crate::error::Error;
+use crate::pinned;
 use crate::quiesce::{Goal, Tick, Unquiet};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
@@ -221,12 +222,12 @@ impl Runtime {
 
     fn wait_for(&self, goal: Goal, timeout: Option<Duration>, tick: Option<Tick<'_>>) -> Result<(), Error> {
         let shared = self.reference.shared;
-        if is_worker_of(shared) {
+        if is_in_behavior_of(shared) {
             return Err(Error::OnWorker);
         }
         // A time that is too far away to be told is as good as none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        shared.ledger.wait(goal, deadline, tick).map_err(|why| match why {
+        pinned::wait(&shared.ledger, goal, deadline, tick).map_err(|why| match why {
             Unquiet::Expired => Error::Pending(shared.pending()),
             Unquiet::Interrupted => Error::Interrupted(shared.pending()),
         })?;
@@ -242,6 +243,7 @@ impl Runtime {
 /// Ends the workers of a runtime that has nothing left to do.
 fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
     shared.idle.stop();
+    shared.wake_owners();
     for thread in threads {
         // It does not panic: hooks and behaviors are caught.
         let _ = thread.join();
@@ -257,11 +259,11 @@ impl Drop for Runtime {
         }
         let end = move || {
             // Without a deadline and a callback nothing but the goal ends it.
-            let _ = shared.ledger.wait(Goal::Closed, None, None);
+            let _ = pinned::wait(&shared.ledger, Goal::Closed, None, None);
             stop(shared, threads);
             shared.give_back();
         };
-        if is_worker_of(shared) {
+        if is_in_behavior_of(shared) {
             // A worker can't wait for itself. If there is no thread to be had, the workers stay, asleep.
             let _ = thread::Builder::new().name("bocage-end".into()).spawn(end);
         } else {
@@ -270,8 +272,10 @@ impl Drop for Runtime {
     }
 }
 
-fn is_worker_of(shared: &'static Shared) -> bool {
+/// Whether the calling thread is a worker of this runtime, or runs a behavior of it that is pinned.
+fn is_in_behavior_of(shared: &'static Shared) -> bool {
     with_current(|worker| worker.is_some_and(|worker| ptr::eq(worker.shared(), shared)))
+        || pinned::running().is_some_and(|home| ptr::eq(home.shared, shared))
 }
 
 impl RuntimeRef {
@@ -281,6 +285,21 @@ impl RuntimeRef {
             let worker = worker.filter(|worker| worker.works_for(worker.shared()))?;
             Some(Self { shared: worker.shared(), generation: worker.generation() })
         })
+        .or_else(pinned::running)
+    }
+
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
+    /// Whether it takes in behaviors, or may again.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.ledger.is_open(self.generation)
+    }
+
+    /// Counts a behavior as finished that a thread outside has run or cancelled.
+    pub(crate) fn finish_outside(&self) {
+        self.shared.ledger.retract(outside_shard());
     }
 
     /// As [`Runtime::when`].

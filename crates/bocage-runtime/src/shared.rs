@@ -11,7 +11,7 @@
 //! of each size.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bocage_core::Ready;
 use crossbeam_deque::{Injector, Stealer, Worker};
@@ -19,6 +19,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::park::Idle;
 use crate::pending::{Pending, Register};
+use crate::pinned::Owner;
 use crate::quiesce::{Ledger, OUTSIDE};
 use crate::stats::{Counters, WorkerStats};
 
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     register: Register,
     #[cfg(feature = "trace")]
     pub(crate) tracer: crate::trace::Tracer,
+    /// Threads to which behaviors of this runtime are pinned.
+    owners: Mutex<Vec<Arc<Owner>>>,
     /// One for each worker.
     pub(crate) remotes: Box<[Remote]>,
 }
@@ -71,6 +74,7 @@ impl Shared {
             idle: Idle::new(workers),
             ledger: Ledger::new(workers),
             switches: CachePadded::default(),
+            owners: Mutex::default(),
             register: Register::new(workers + OUTSIDE),
             #[cfg(feature = "trace")]
             tracer: crate::trace::Tracer::new(workers),
@@ -86,6 +90,7 @@ impl Shared {
     /// Puts it back, once all its workers have ended.
     pub(crate) fn give_back(&'static self) {
         self.idle.restart();
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).clear();
         #[cfg(feature = "trace")]
         self.tracer.restart(0);
         // Relaxed: the pool's lock passes it on.
@@ -94,9 +99,30 @@ impl Shared {
     }
 
     /// From now on behaviors are cancelled.
-    pub(crate) fn cancel(&self) {
+    pub(crate) fn cancel(&'static self) {
         // Relaxed: nothing is read on the strength of it; a worker that sees it late has begun one more.
         self.switches.cancels.store(true, Ordering::Relaxed);
+        for owner in self.owners() {
+            owner.cancel_all(self);
+        }
+    }
+
+    /// Behaviors may be pinned to this thread from now on.
+    pub(crate) fn add_owner(&self, owner: &Arc<Owner>) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        owners.retain(|known| !known.is_gone() && !Arc::ptr_eq(known, owner));
+        owners.push(owner.clone());
+    }
+
+    fn owners(&self) -> Vec<Arc<Owner>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells the threads that pump that nothing more will come.
+    pub(crate) fn wake_owners(&self) {
+        for owner in self.owners() {
+            owner.wake();
+        }
     }
 
     /// Whether behaviors are cancelled.

@@ -1,7 +1,7 @@
 //! The one door through which the lock-free parts of this crate reach atomics, locks and threads.
 //!
 //! Under `cfg(loom)` the same names come from loom, so that the model checker runs the very code that
-//! ships. `park.rs` and `quiesce.rs` import from here and nowhere else.
+//! ships. `park.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -25,4 +25,13 @@ pub(crate) use std::{
 /// since nothing between lock and unlock calls foreign code.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Parks the thread, for at most `time`; in a model, which knows no time, until it is unparked.
+pub(crate) fn park(time: Option<std::time::Duration>) {
+    match time {
+        #[cfg(not(loom))]
+        Some(time) => thread::park_timeout(time),
+        _ => thread::park(),
+    }
 }

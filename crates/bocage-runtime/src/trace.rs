@@ -28,7 +28,8 @@
 //! Without the feature none of this is compiled. With it, a runtime whose [`Builder`](crate::Builder) was not told to
 //! trace pays for a look at a flag when it schedules and when it runs. One that traces pays for two looks at the clock
 //! and a lock that nobody else takes. Behaviors that come in by [`admit`](crate::Runtime::admit), as those of the Python
-//! layer do, have a slice, but no name of their own nor a time of waiting.
+//! layer do, have a slice, but no name of their own nor a time of waiting. [Pinned](crate::Pinned) behaviors have none:
+//! the thread that runs them is no worker.
 
 use std::any::type_name;
 use std::borrow::Cow;

@@ -12,6 +12,9 @@
 //! A lost wake shows as a deadlock, which loom reports. Each model names the bug that it was seen to catch.
 #![cfg(loom)]
 
+#[path = "loom/inbox.rs"]
+mod inbox;
+
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;

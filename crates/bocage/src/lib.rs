@@ -95,6 +95,12 @@
 //! });
 //! ```
 //!
+//! What only one thread may touch, as a window, is owned by a [`PinnedCown`]; behaviors on it are scheduled by
+//! [`Pinned::when`], and run when that thread [pumps](Pinned::pump), or waits.
+//!
+//! A program that hangs: wait for it with a timeout. In a debug build the error names the [`Pending`] behaviors and
+//! their cowns, and who holds them; in others if [`Builder::name_pending`] says so.
+//!
 //! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
 //! and [poisoned](Guard::is_poisoned).
 //!
@@ -107,6 +113,7 @@
 //! | [`acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
 //! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
 //! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Batch`], [`Error`] | `bocage-runtime` | workers, and what they are told |
+//! | [`Pinned`], [`PinnedCown`] | `bocage-runtime` | behaviors that one given thread runs, values that stay there |
 //! | [`deterministic`] | `bocage-runtime` | one thread and a seed: to find an order that breaks a program |
 //! | [`noticeboard`] | feature `noticeboard` | at most 64 named values, read as snapshots |
 //! | [`matrix`] | feature `matrix` | a dense matrix of `f64` |
@@ -130,8 +137,8 @@ pub use bocage_core::{
     ScopedOutcome, acquire, read,
 };
 pub use bocage_runtime::{
-    Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Runtime, RuntimeRef, WorkerStats,
-    deterministic,
+    Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Pinned, PinnedCown, PinnedGuard,
+    PinnedRequests, Runtime, RuntimeRef, WorkerStats, deterministic,
 };
 pub use default::{batch, default_runtime, quiesce, when};
 pub use scope::{Scope, scope};

@@ -1,0 +1,184 @@
+//! Values that never leave their thread.
+#![cfg(not(loom))]
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use bocage_core::{Cown, Failure, read};
+use bocage_runtime::{Builder, Error, PinnedCown, Runtime};
+
+/// More than anything here takes, so that a hang is a failure.
+const LONG: Duration = Duration::from_secs(60);
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).build().unwrap()
+}
+
+/// Tells where it is dropped. No `Send`.
+struct Tells(mpsc::Sender<ThreadId>, Rc<Cell<u32>>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _ = self.0.send(thread::current().id());
+    }
+}
+
+fn told() -> (Tells, mpsc::Receiver<ThreadId>) {
+    let (send, sent) = mpsc::channel();
+    (Tells(send, Rc::new(Cell::new(0))), sent)
+}
+
+#[test]
+fn the_same_value_is_seen_each_time_whoever_schedules() {
+    let runtime = runtime(2);
+    let here = runtime.pinned().unwrap();
+    let value = Rc::new(RefCell::new(Vec::new()));
+    let cown = here.cown(value.clone()).unwrap();
+    let (model, other) = (Cown::new(0), here.cown(Cell::new(0)).unwrap());
+    thread::scope(|scope| {
+        for i in 0..4 {
+            let (here, cown, model, other) = (here.clone(), cown.clone(), &model, &other);
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    let one = Cown::new(1);
+                    let asked = (&cown, (model, read(&one), other));
+                    drop(here.when(asked, move |(value, (mut model, one, other))| {
+                        *model += *one;
+                        other.set(other.get() + 1);
+                        value.borrow_mut().push((i, *model));
+                    }));
+                }
+            });
+        }
+    });
+    runtime.quiesce(Some(LONG)).unwrap();
+    let (a_slice, a_vec) = ([Cown::new(1), Cown::new(2)], vec![Cown::new(3)]);
+    let sum = here.when((&other, &a_slice[..], &a_vec, ()), |(other, two, one, ())| {
+        other.get() + two.iter().chain(&one).map(|n| **n).sum::<i32>()
+    });
+    assert_eq!(sum.wait().unwrap(), 406);
+    // Also without a behavior, since the thread has a reference of its own.
+    assert_eq!(value.borrow().len(), 400);
+    assert!(value.borrow().iter().map(|(_, n)| *n).eq(1..=400));
+    assert_eq!(Rc::strong_count(&value), 2);
+    drop(cown);
+    assert_eq!(Rc::strong_count(&value), 1);
+}
+
+#[test]
+fn it_is_dropped_on_its_thread_wherever_the_last_handle_goes() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let me = thread::current().id();
+    // Here.
+    let (tells, dropped) = told();
+    drop(here.cown(tells).unwrap());
+    assert_eq!(dropped.recv_timeout(LONG).unwrap(), me);
+    // On another thread: it waits for the next pump, which it does not count for.
+    let (tells, dropped) = told();
+    let cown = here.cown(tells).unwrap();
+    thread::spawn(move || drop(cown)).join().unwrap();
+    assert!(dropped.try_recv().is_err());
+    assert_eq!(here.pump(1, Duration::ZERO).unwrap(), 0);
+    assert_eq!(dropped.recv_timeout(LONG).unwrap(), me);
+    // In a worker's behavior; and nothing waits for it.
+    let (tells, dropped) = told();
+    let cown = here.cown(tells).unwrap();
+    drop(runtime.when((), move |()| drop(cown)));
+    runtime.wait(Some(LONG)).unwrap();
+    while let Ok(_) | Err(Error::Pending(_)) = here.pump(1, Duration::from_millis(1)) {}
+    assert_eq!(dropped.recv_timeout(LONG).unwrap(), me);
+}
+
+#[test]
+fn it_is_dropped_when_its_thread_ends_whatever_handles_there_are() {
+    let runtime = runtime(1);
+    let (tells, dropped) = mpsc::channel();
+    let reference = runtime.reference();
+    let owner = thread::spawn(move || {
+        let here = reference.pinned().unwrap();
+        (here.cown(Tells(tells, Rc::default())).unwrap(), here)
+    });
+    let id = owner.thread().id();
+    let (cown, pinned) = owner.join().unwrap();
+    assert_eq!(dropped.recv_timeout(LONG).unwrap(), id);
+    assert!(matches!(pinned.when(&cown, |value| value.1.get()).wait(), Err(Failure::Cancelled)));
+    drop(cown);
+    runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn a_panic_leaves_it_there_and_poisoned() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let cown = here.cown(Rc::new(Cell::new(1))).unwrap();
+    let failed = here.when(&cown, |value| {
+        value.set(2);
+        panic!("on purpose");
+    });
+    assert!(matches!(failed.wait(), Err(Failure::Panicked(_))));
+    let left = here.when(&cown, |mut value| {
+        let was = value.is_poisoned();
+        value.clear_poison();
+        (value.get(), was, value.is_poisoned())
+    });
+    assert_eq!(left.wait().unwrap(), (2, true, false));
+}
+
+#[test]
+fn a_forgotten_guard_loses_the_value_and_says_so() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let cown = here.cown(Rc::new(1)).unwrap();
+    here.when(&cown, |guard| std::mem::forget(guard)).wait().unwrap();
+    let Err(Failure::Panicked(text)) = here.when(&cown, |value| **value).wait() else { panic!("it is gone") };
+    assert!(text.downcast_ref::<&str>().unwrap().contains("was forgotten"));
+}
+
+#[test]
+fn on_the_wrong_thread_it_is_refused_where_it_is_asked_for() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let reference = runtime.reference();
+    let (send, sent) = mpsc::channel::<PinnedCown<Rc<i32>>>();
+    let (leave, left) = mpsc::channel::<()>();
+    let owner = thread::spawn(move || {
+        let there = reference.pinned().unwrap();
+        send.send(there.cown(Rc::new(1)).unwrap()).unwrap();
+        _ = left.recv_timeout(LONG);
+    });
+    let theirs = sent.recv_timeout(LONG).unwrap();
+    let ours = here.cown(Rc::new(2)).unwrap();
+    assert!(matches!(here.try_when((&ours, &theirs), |_| ()), Err(Error::WrongThread)));
+    let asked = catch_unwind(AssertUnwindSafe(|| drop(here.when(&theirs, |_| ()))));
+    assert!(asked.unwrap_err().downcast_ref::<String>().unwrap().contains("Pinned::when"));
+    assert_eq!(runtime.pending(), 0);
+    drop(leave);
+    owner.join().unwrap();
+    // A behavior makes what another thread can't.
+    let maker = here.clone();
+    let made = here.when((), move |()| maker.cown(Rc::new(3)).unwrap()).wait().unwrap();
+    assert_eq!(here.when((&ours, &made), |(two, three)| **two + **three).wait().unwrap(), 5);
+    runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn a_value_whose_drop_panics_does_not_end_the_pump() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a drop");
+        }
+    }
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let cown = here.cown(Bomb).unwrap();
+    thread::spawn(move || drop(cown)).join().unwrap();
+    let after = here.when((), |()| 1);
+    assert_eq!(here.pump(1, LONG).unwrap(), 1);
+    assert_eq!(after.wait().unwrap(), 1);
+}
