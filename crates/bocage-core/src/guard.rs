@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use crate::cown::{CownBox, POISONED};
-use crate::slot::{Slot, Want};
+use crate::slot::Want;
 
 /// The block of a cown that is held.
 ///
@@ -14,7 +14,7 @@ use crate::slot::{Slot, Want};
 /// If another guard of the same request has the value.
 #[inline]
 #[track_caller]
-fn valued<T>(want: Want) -> *const CownBox<T> {
+pub(crate) fn valued<T>(want: Want) -> *const CownBox<T> {
     assert!(!want.is_alias(), "{ALIAS}");
     want.cown().cast()
 }
@@ -137,124 +137,5 @@ impl<T> Deref for ReadGuard<'_, T> {
 impl<T: fmt::Debug> fmt::Debug for ReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
-    }
-}
-
-/// Exclusive access to the values of several cowns of one type: a slice of them, as it were.
-///
-/// ```
-/// use bocage_core::{Cown, Inline, when_on};
-///
-/// let cowns: Vec<Cown<u32>> = (0..4).map(Cown::new).collect();
-/// let sum = when_on(Inline, &cowns, |mut all| {
-///     all.iter_mut().for_each(|n| *n *= 2);
-///     all[0] = 100;
-///     all.iter().sum::<u32>()
-/// });
-/// assert_eq!(sum.wait().unwrap(), 112);
-/// ```
-pub struct Guards<'a, T> {
-    slots: &'a [Slot],
-    _held: PhantomData<&'a mut T>,
-}
-
-// SAFETY: as several guards.
-unsafe impl<T: Send> Send for Guards<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for Guards<'_, T> {}
-
-impl<'a, T> Guards<'a, T> {
-    /// # Safety
-    ///
-    /// As for [`Guard::new`], for each of the slots' cowns.
-    pub(crate) unsafe fn new(slots: &'a [Slot]) -> Self {
-        Self { slots, _held: PhantomData }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// The guard of the cown at `index`, or `None` if there are fewer.
-    pub fn get(&mut self, index: usize) -> Option<Guard<'_, T>> {
-        // SAFETY: it borrows all of them.
-        self.slots.get(index).map(|slot| unsafe { Guard::new(slot.want) })
-    }
-
-    /// The values, to look at.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
-        // SAFETY: held, and borrowed as a whole.
-        self.slots.iter().map(|slot| unsafe { &*(*(*valued::<T>(slot.want)).storage.get()).value })
-    }
-
-    /// The values, to change.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> + ExactSizeIterator {
-        // SAFETY: held, and borrowed as a whole; each cown has one slot that is no alias.
-        self.slots.iter().map(|slot| unsafe { &mut *(*(*valued::<T>(slot.want)).storage.get()).value })
-    }
-}
-
-/// The guards of [`Guards`], one by one.
-pub struct IntoGuards<'a, T>(Guards<'a, T>);
-
-impl<'a, T> Iterator for IntoGuards<'a, T> {
-    type Item = Guard<'a, T>;
-
-    fn next(&mut self) -> Option<Guard<'a, T>> {
-        let (first, rest) = self.0.slots.split_first()?;
-        self.0.slots = rest;
-        // SAFETY: what the guards were made of is passed on, one cown at a time.
-        Some(unsafe { Guard::new(first.want) })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.0.len(), Some(self.0.len()))
-    }
-}
-
-impl<T> ExactSizeIterator for IntoGuards<'_, T> {}
-
-impl<T> fmt::Debug for IntoGuards<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IntoGuards({})", self.0.len())
-    }
-}
-
-impl<'a, T> IntoIterator for Guards<'a, T> {
-    type Item = Guard<'a, T>;
-    type IntoIter = IntoGuards<'a, T>;
-
-    fn into_iter(self) -> IntoGuards<'a, T> {
-        IntoGuards(self)
-    }
-}
-
-impl<T> core::ops::Index<usize> for Guards<'_, T> {
-    type Output = T;
-
-    #[track_caller]
-    fn index(&self, index: usize) -> &T {
-        // SAFETY: held, and borrowed as a whole.
-        unsafe { &(*(*valued::<T>(self.slots[index].want)).storage.get()).value }
-    }
-}
-
-impl<T> core::ops::IndexMut<usize> for Guards<'_, T> {
-    #[track_caller]
-    fn index_mut(&mut self, index: usize) -> &mut T {
-        // SAFETY: held, and borrowed as a whole.
-        unsafe { &mut (*(*valued::<T>(self.slots[index].want)).storage.get()).value }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Guards<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
     }
 }

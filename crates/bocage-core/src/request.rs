@@ -5,7 +5,8 @@ use core::slice;
 
 use crate::acquire::Erased;
 use crate::cown::Cown;
-use crate::guard::{Guard, Guards, ReadGuard};
+use crate::guard::{Guard, ReadGuard};
+use crate::guards::Guards;
 use crate::slot::Slot;
 
 /// Something that `when` takes: a cown, a tuple of up to 12 requests, or a slice or `Vec` of cowns of one

@@ -58,7 +58,7 @@ fn the_same_value_is_seen_each_time_whoever_schedules() {
     runtime.quiesce(Some(LONG)).unwrap();
     let (a_slice, a_vec) = ([Cown::new(1), Cown::new(2)], vec![Cown::new(3)]);
     let sum = here.when((&other, &a_slice[..], &a_vec, ()), |(other, two, one, ())| {
-        other.get() + two.iter().chain(&one).map(|n| **n).sum::<i32>()
+        other.get() + two.iter().chain(&one).sum::<i32>()
     });
     assert_eq!(sum.wait().unwrap(), 406);
     // Also without a behavior, since the thread has a reference of its own.
