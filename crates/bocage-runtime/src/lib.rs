@@ -24,7 +24,8 @@
 //!   behavior; `builder.rs`, how it is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
 //!   `error.rs`; `pending.rs`, what an expired wait tells.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
-//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `steal.rs`, taking from others.
+//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `newest.rs`, the one that it keeps back;
+//!   `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `pinned.rs`, behaviors that one given thread runs when it pumps; `pinned_cown.rs`, values that stay there;
@@ -41,9 +42,10 @@
 //!   a runtime stops only when both counts agree. So a runtime never ends under a behavior of its own.
 //! - No cache line is written by several workers for each behavior: queues are a worker's own until they are
 //!   stolen from, counts have one writer, the parking word changes only when somebody searches or parks.
-//! - Nobody spins. A worker without work goes round the others' queues and parks; a parked runtime uses no
-//!   processor time.
-//! - A behavior that waits in a queue that others take from is never left there while a worker sleeps.
+//! - Nobody spins. A worker without work goes round the others' queues and parks; while others run, one of those that
+//!   are parked gets up now and then to look. A runtime in which all are parked uses no processor time.
+//! - A behavior that waits in a queue that others take from is never left there while a worker sleeps; and one that a
+//!   worker keeps back is not left for long while another sleeps.
 //! - Only a worker's own thread runs behaviors, or the one that they are pinned to, and it survives whatever they do.
 
 #[cfg(not(loom))]
@@ -56,6 +58,8 @@ mod builder;
 pub mod deterministic;
 #[cfg(not(loom))]
 mod error;
+#[cfg(not(loom))]
+mod newest;
 #[cfg(not(loom))]
 mod pending;
 #[cfg(not(loom))]

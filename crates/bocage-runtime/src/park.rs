@@ -7,6 +7,7 @@
 //! | RUNNING   | runs behaviors, or looks into its own queues         | -                   |
 //! | SEARCHING | has nothing of its own and looks into everybody's    | `searching`         |
 //! | PARKED    | sleeps, and stands in the list of sleepers           | `parked`            |
+//! | WATCHING  | the same, but gets up now and then to look           | `parked`, `WATCHING` |
 //!
 //! | from      | to        | who                    | when                                             |
 //! |-----------|-----------|------------------------|--------------------------------------------------|
@@ -16,14 +17,25 @@
 //! | SEARCHING | PARKED    | the worker             | it found none                                    |
 //! | PARKED    | SEARCHING | whoever wakes it       | there is work and nobody searches                |
 //! | PARKED    | stopped   | whoever stops them all | the runtime stops                                |
+//! | -         | WATCHING  | a worker that parks    | nobody watches, and not all others are parked    |
+//! | WATCHING  | RUNNING   | the worker             | it saw a newest that its owner does not get to   |
+//! | WATCHING  | PARKED    | the worker             | all are parked, and no newest is left            |
 //!
-//! Both counts live in one atomic word, so that one load answers "must I wake somebody?". Only a holder of
-//! the sleepers' lock changes `parked`.
+//! Both counts and `WATCHING` live in one atomic word, so that one load answers "must I wake somebody?". Only a holder
+//! of the sleepers' lock changes `parked`, or sets `WATCHING`.
+//!
+//! # The newest
+//!
+//! A worker keeps back the newest behavior that its body scheduled, for itself (see [`crate::queue`]): most bodies end
+//! soon. In case this one does not, somebody has to look: the watcher, of which there is one at most, and who sleeps
+//! for a time that doubles up to a bound. What it sees twice, without its owner having finished anything in between,
+//! it takes. So a newest needs no wake if there is a watcher, and counts as work to be seen if there is none. If all
+//! are parked nobody watches, and an idle runtime sleeps.
 //!
 //! # The rules
 //!
 //! 1. *Push*: make the behavior visible in a queue that others can take from, then fence, then look at the
-//!    word. If somebody is parked and nobody searches, wake one.
+//!    word. If somebody is parked and nobody searches (nor watches, for a newest), wake one.
 //! 2. *Last look*: whoever changes the word and thereby leaves nobody searching (a searcher that found
 //!    something or parks, a runner that parks) fences and looks at all queues once more. If a behavior is
 //!    visible and somebody is parked, wake one, which may be oneself.
@@ -51,21 +63,29 @@
 //! nothing of the runtime after the flag: the worker may be up and gone by then. `thread::park` may return
 //! at any time (behaviors may use it too, and leave tokens behind): only the flag counts.
 
+use std::time::Duration;
+
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, Thread, fence, lock, thread};
+use crate::sync::{AtomicU8, AtomicU64, Mutex, Ordering, Thread, doze, fence, lock, park, thread};
 
 /// One searching worker, in the word's low half.
 const SEARCHING: u64 = 1;
+/// One of the parked workers watches.
+const WATCHING: u64 = 1 << 31;
 /// One parked worker, in the word's high half.
 const PARKED: u64 = 1 << 32;
 
 fn searching(word: u64) -> u64 {
-    word % PARKED
+    word % WATCHING
 }
 
 fn parked(word: u64) -> u64 {
     word / PARKED
+}
+
+fn watched(word: u64) -> bool {
+    word & WATCHING != 0
 }
 
 /// The flag of a worker that is parked, or not on the list at all.
@@ -91,6 +111,14 @@ struct Sleepers {
 struct Sleeper {
     worker: usize,
     thread: Thread,
+    watches: bool,
+}
+
+impl Sleeper {
+    /// What it is counted as.
+    fn counted(&self) -> u64 {
+        PARKED + if self.watches { WATCHING } else { 0 }
+    }
 }
 
 /// Said by a worker that parks: whether it was counted as searching.
@@ -104,17 +132,31 @@ pub enum Was {
 
 /// Why a worker got up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "each is what the worker is woken to do")]
 pub enum Woken {
     /// To look for work: it counts as searching.
     ToSearch,
+    /// The same, but it does not count: it got up by itself.
+    ToLook,
     /// To end.
     ToStop,
+}
+
+/// Which work a last look is to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// All queues.
+    Queues,
+    /// The newest of each worker too, as nobody watches them.
+    Newest,
 }
 
 /// A worker on the list of sleepers, not yet asleep.
 #[must_use = "a worker on the list is woken in the belief that it sleeps"]
 pub struct Parked<'a> {
-    flag: &'a AtomicU8,
+    idle: &'a Idle,
+    worker: usize,
+    watches: bool,
 }
 
 impl Idle {
@@ -140,6 +182,18 @@ impl Idle {
         }
     }
 
+    /// Told by a worker that keeps back its newest (rule 1).
+    #[inline]
+    pub fn kept_newest(&self) {
+        // Pairs with the fence before a last look, as in `work_pushed`.
+        fence(Ordering::SeqCst);
+        // Relaxed: as in `work_pushed`.
+        let word = self.word.load(Ordering::Relaxed);
+        if parked(word) > 0 && searching(word) == 0 && !watched(word) {
+            self.wake_one();
+        }
+    }
+
     /// RUNNING to SEARCHING, unless half of the workers search already.
     pub fn start_search(&self) -> bool {
         let workers = self.flags.len() as u64;
@@ -155,44 +209,47 @@ impl Idle {
     }
 
     /// SEARCHING to RUNNING. `work_left` looks at all queues, if it comes to that (rule 2).
-    pub fn found(&self, work_left: impl FnOnce() -> bool) {
+    pub fn found(&self, work_left: impl FnOnce(Look) -> bool) {
         // Relaxed: the fence in `last_look` orders it.
         let before = self.word.fetch_sub(SEARCHING, Ordering::Relaxed);
         self.last_look(before - SEARCHING, work_left);
     }
 
-    /// To PARKED, on the list. `None` if the runtime stops; a searching worker is then no longer counted.
-    pub fn lie_down(&self, worker: usize, was: Was, work_left: impl FnOnce() -> bool) -> Option<Parked<'_>> {
+    /// To PARKED or WATCHING, on the list. `None` if the runtime stops; a searching worker is then no longer counted.
+    pub fn lie_down(&self, worker: usize, was: Was, work_left: impl FnOnce(Look) -> bool) -> Option<Parked<'_>> {
         let leaves = match was {
             Was::Running => 0,
             Was::Searching => SEARCHING,
         };
-        let flag = &self.flags[worker];
-        let word = {
+        let (word, watches) = {
             let mut sleepers = lock(&self.sleepers);
             if sleepers.stopped {
                 self.word.fetch_sub(leaves, Ordering::Relaxed);
                 return None;
             }
             // Relaxed: the lock orders it with the waker's store.
-            flag.store(ASLEEP, Ordering::Relaxed);
-            sleepers.list.push(Sleeper { worker, thread: thread::current() });
-            let change = PARKED - leaves;
+            self.flags[worker].store(ASLEEP, Ordering::Relaxed);
+            let all_others = sleepers.list.len() + 1 == self.flags.len();
+            // Relaxed: set under the lock only; and if it is cleared meanwhile, then by nobody but its holder.
+            let watches = !all_others && !watched(self.word.load(Ordering::Relaxed));
+            let sleeper = Sleeper { worker, thread: thread::current(), watches };
+            let change = sleeper.counted().wrapping_sub(leaves);
+            sleepers.list.push(sleeper);
             // Relaxed: the fence in `last_look` orders it.
-            self.word.fetch_add(change, Ordering::Relaxed) + change
+            (self.word.fetch_add(change, Ordering::Relaxed).wrapping_add(change), watches)
         };
         self.last_look(word, work_left);
-        Some(Parked { flag })
+        Some(Parked { idle: self, worker, watches })
     }
 
     /// Rule 2, for whoever left `word`.
-    fn last_look(&self, word: u64, work_left: impl FnOnce() -> bool) {
+    fn last_look(&self, word: u64, work_left: impl FnOnce(Look) -> bool) {
         if searching(word) > 0 {
             return;
         }
-        // Pairs with the fence in `work_pushed`.
+        // Pairs with the fence in `work_pushed` and `kept_newest`.
         fence(Ordering::SeqCst);
-        if parked(word) > 0 && work_left() {
+        if parked(word) > 0 && work_left(if watched(word) { Look::Queues } else { Look::Newest }) {
             self.wake_one();
         }
     }
@@ -208,7 +265,7 @@ impl Idle {
             }
             let Some(sleeper) = sleepers.list.pop() else { return };
             // Relaxed: as above; `parked` changes under the lock only.
-            self.word.fetch_sub(PARKED - SEARCHING, Ordering::Relaxed);
+            self.word.fetch_sub(sleeper.counted() - SEARCHING, Ordering::Relaxed);
             sleeper
         };
         self.wake(sleeper, SEARCH);
@@ -227,7 +284,7 @@ impl Idle {
             sleepers.stopped = true;
             let woken = std::mem::take(&mut sleepers.list);
             // Relaxed: nobody pushes work any more.
-            self.word.fetch_sub(PARKED * woken.len() as u64, Ordering::Relaxed);
+            self.word.fetch_sub(woken.iter().map(Sleeper::counted).sum(), Ordering::Relaxed);
             woken
         };
         for sleeper in woken {
@@ -248,19 +305,63 @@ impl Parked<'_> {
         self.why_woken().is_some()
     }
 
+    /// Whether it is the one that watches, and should [`sleep_for`](Self::sleep_for) a while only.
+    pub fn watches(&self) -> bool {
+        self.watches
+    }
+
     /// Blocks until somebody wakes the worker.
     pub fn sleep(self) -> Woken {
         loop {
             if let Some(why) = self.why_woken() {
                 return why;
             }
-            thread::park();
+            park(None);
         }
+    }
+
+    /// The same, at most for `time` or a little more, or less; `None` if it was not woken.
+    pub fn sleep_for(&self, time: Duration) -> Option<Woken> {
+        if self.why_woken().is_none() {
+            doze(time);
+        }
+        self.why_woken()
+    }
+
+    /// WATCHING to RUNNING. Gives itself back if somebody has woken it meanwhile: then it is SEARCHING, or to stop.
+    pub fn get_up(self, work_left: impl FnOnce(Look) -> bool) -> Result<(), Self> {
+        let word = {
+            let mut sleepers = lock(&self.idle.sleepers);
+            let Some(at) = sleepers.list.iter().position(|sleeper| sleeper.worker == self.worker) else {
+                return Err(self);
+            };
+            let change = sleepers.list.remove(at).counted();
+            // Relaxed: the fence in `last_look` orders it.
+            self.idle.word.fetch_sub(change, Ordering::Relaxed) - change
+        };
+        self.idle.last_look(word, work_left);
+        Ok(())
+    }
+
+    /// WATCHING to PARKED, if all are parked; `work_left` looks whether one is needed all the same.
+    pub fn stop_watching(&mut self, work_left: impl FnOnce(Look) -> bool) {
+        let word = {
+            let mut sleepers = lock(&self.idle.sleepers);
+            if sleepers.list.len() < self.idle.flags.len() {
+                return;
+            }
+            let own = sleepers.list.iter_mut().find(|sleeper| sleeper.worker == self.worker);
+            own.expect("all are on the list").watches = false;
+            self.watches = false;
+            // Relaxed: the fence in `last_look` orders it.
+            self.idle.word.fetch_sub(WATCHING, Ordering::Relaxed) - WATCHING
+        };
+        self.idle.last_look(word, work_left);
     }
 
     fn why_woken(&self) -> Option<Woken> {
         // Acquire: pairs with the Release in `wake`; the waker has seen work that we are to see.
-        match self.flag.load(Ordering::Acquire) {
+        match self.idle.flags[self.worker].load(Ordering::Acquire) {
             ASLEEP => None,
             SEARCH => Some(Woken::ToSearch),
             _ => Some(Woken::ToStop),

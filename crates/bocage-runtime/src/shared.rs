@@ -17,7 +17,8 @@ use bocage_core::Ready;
 use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
-use crate::park::Idle;
+use crate::newest::Newest;
+use crate::park::{Idle, Look};
 use crate::pending::{Pending, Register};
 use crate::pinned::Owner;
 use crate::quiesce::{Ledger, OUTSIDE};
@@ -53,6 +54,7 @@ struct Switches {
 /// What others may touch of a worker.
 pub(crate) struct Remote {
     pub(crate) stealer: Stealer<Ready>,
+    pub(crate) newest: Newest,
     pub(crate) counters: Counters,
     /// The worker's own end of its queue, while no thread works on it.
     deque: Mutex<Option<Worker<Ready>>>,
@@ -81,7 +83,12 @@ impl Shared {
             remotes: (0..workers)
                 .map(|_| {
                     let deque = Worker::new_fifo();
-                    Remote { stealer: deque.stealer(), counters: Counters::default(), deque: Mutex::new(Some(deque)) }
+                    Remote {
+                        stealer: deque.stealer(),
+                        newest: Newest::default(),
+                        counters: Counters::default(),
+                        deque: Mutex::new(Some(deque)),
+                    }
                 })
                 .collect(),
         }))
@@ -156,9 +163,10 @@ impl Shared {
         self.idle.work_pushed();
     }
 
-    /// Whether a behavior is visible in any queue that anybody may take from.
-    pub(crate) fn work_left(&self) -> bool {
-        !self.injector.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
+    /// Whether a behavior is visible where anybody may take it.
+    pub(crate) fn work_left(&self, look: Look) -> bool {
+        let newest = |remote: &Remote| look == Look::Newest && remote.newest.seen().is_some();
+        !self.injector.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty() || newest(remote))
     }
 
     /// What each worker has counted since this memory exists.

@@ -1,7 +1,7 @@
 //! The one door through which the lock-free parts of this crate reach atomics, locks and threads.
 //!
 //! Under `cfg(loom)` the same names come from loom, so that the model checker runs the very code that
-//! ships. `park.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
+//! ships. `park.rs`, `newest.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -16,7 +16,7 @@ pub(crate) use loom::{
 pub(crate) use std::{
     sync::{
         Condvar, Mutex, MutexGuard,
-        atomic::{AtomicU8, AtomicU64, Ordering, fence},
+        atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering, fence},
     },
     thread::{self, Thread},
 };
@@ -33,5 +33,16 @@ pub(crate) fn park(time: Option<std::time::Duration>) {
         #[cfg(not(loom))]
         Some(time) => thread::park_timeout(time),
         _ => thread::park(),
+    }
+}
+
+/// Parks the thread for `time`; in a model, which knows no time, for any while, or none.
+pub(crate) fn doze(time: std::time::Duration) {
+    #[cfg(not(loom))]
+    thread::park_timeout(time);
+    #[cfg(loom)]
+    {
+        let _ = time;
+        thread::yield_now();
     }
 }

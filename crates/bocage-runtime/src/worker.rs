@@ -3,14 +3,17 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::error::Error as StdError;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::time::Duration;
 
 use bocage_core::{Ready, enter_worker};
 use crossbeam_deque::Steal;
 
 use crate::builder::Hooks;
-use crate::park::{Was, Woken};
+use crate::newest::Seen;
+use crate::park::{Parked, Was, Woken};
 use crate::queue::{Kept, Queue};
 use crate::shared::{Remote, Shared};
 use crate::stats::Event;
@@ -19,6 +22,12 @@ use crate::steal::{self, Dice};
 /// How often a searcher goes round again since others were busy with the queues that it saw. After that it
 /// parks, and its last look at the queues keeps it awake if there is still something.
 const ROUNDS: usize = 8;
+
+/// How long the watcher sleeps at first, and at most: a behavior that is kept back by a long body waits for twice as
+/// long at most.
+const SHORTEST_NAP: Duration = Duration::from_micros(50);
+/// See above. Short enough to be no long wait, and long enough that a busy runtime's idle workers take no CPU to speak of.
+const LONGEST_NAP: Duration = Duration::from_millis(1);
 
 /// What a worker's thread knows of itself.
 pub(crate) struct Worker {
@@ -76,7 +85,7 @@ pub(crate) fn main(
         shared,
         generation,
         index,
-        queue: Queue::new(remote.borrow_deque(), &remote.counters),
+        queue: Queue::new(remote.borrow_deque(), &remote.newest, &remote.counters, shared.remotes.len()),
         dice: Dice::new(index as u64),
         at_work: Cell::new(false),
         #[cfg(feature = "trace")]
@@ -143,8 +152,17 @@ impl Worker {
     /// Takes in a behavior that is ready while a body runs on this thread.
     #[inline]
     pub(crate) fn push(&self, ready: Ready) {
-        self.queue.push(ready);
-        self.pushed();
+        // A lone worker has nobody to tell, and is awake.
+        match self.queue.push(ready) {
+            Kept::AsNewest if self.is_alone() => {}
+            Kept::AsNewest => self.shared.idle.kept_newest(),
+            Kept::InSlot | Kept::InDeque => self.pushed(),
+        }
+    }
+
+    #[inline]
+    fn is_alone(&self) -> bool {
+        self.shared.remotes.len() == 1
     }
 
     /// Takes in a behavior that became ready as this thread released a cown.
@@ -154,7 +172,7 @@ impl Worker {
         self.shared.tracer.handed_over(self.index, ready.as_ptr());
         match self.queue.hand_over(ready) {
             Kept::InSlot => self.count(Event::HandedOver, 1),
-            Kept::InDeque => self.pushed(),
+            Kept::AsNewest | Kept::InDeque => self.pushed(),
         }
     }
 
@@ -166,8 +184,7 @@ impl Worker {
     /// Tells the others that there is something in the deque.
     #[inline]
     fn pushed(&self) {
-        // A lone worker has nobody to tell, and is awake.
-        if self.shared.remotes.len() > 1 {
+        if !self.is_alone() {
             self.shared.idle.work_pushed();
         }
     }
@@ -224,27 +241,66 @@ impl Worker {
             if was == Was::Searching
                 && let Some(ready) = self.search()
             {
-                idle.found(|| self.shared.work_left());
+                idle.found(|look| self.shared.work_left(look));
                 return Some(ready);
             }
             ledger.look_for_waiters();
-            let parked = idle.lie_down(self.index, was, || self.shared.work_left())?;
+            let parked = idle.lie_down(self.index, was, |look| self.shared.work_left(look))?;
             let woken = if parked.is_woken() {
                 parked.sleep()
             } else {
                 self.count(Event::Parked, 1);
                 self.at_work.set(false);
                 quietly(|| hooks.before_park(self.index));
-                let woken = parked.sleep();
+                let woken = self.sleep(parked);
                 quietly(|| hooks.after_park(self.index));
                 self.at_work.set(true);
-                woken
+                match woken {
+                    Ok(woken) => woken,
+                    Err(rescued) => return Some(rescued),
+                }
             };
             match woken {
                 Woken::ToSearch => was = Was::Searching,
+                Woken::ToLook => was = if idle.start_search() { Was::Searching } else { Was::Running },
                 Woken::ToStop => return None,
             }
         }
+    }
+
+    /// Sleeps until somebody wakes it. As long as it watches, it looks now and then for a behavior that its owner does
+    /// not get to, and returns it.
+    fn sleep(&self, mut parked: Parked<'_>) -> Result<Woken, Ready> {
+        let mut nap = SHORTEST_NAP;
+        let mut watch = if parked.watches() { self.watch() } else { Vec::new() };
+        while parked.watches() {
+            if let Some(woken) = parked.sleep_for(nap) {
+                return Ok(woken);
+            }
+            nap = (nap * 2).min(LONGEST_NAP);
+            let before = mem::replace(&mut watch, self.watch());
+            let stuck = watch.iter().find(|now| before.contains(now));
+            if let Some((at, seen, _)) = stuck.copied() {
+                match parked.get_up(|look| self.shared.work_left(look)) {
+                    Err(woken) => return Ok(woken.sleep()),
+                    // It is running now, and has to go to sleep again in the usual way if another has been faster.
+                    Ok(()) => {
+                        return self.shared.remotes[at].newest.rescue(seen).map_or(Ok(Woken::ToLook), |rescued| {
+                            self.count(Event::Stolen, 1);
+                            Err(rescued)
+                        });
+                    }
+                }
+            }
+            parked.stop_watching(|look| self.shared.work_left(look));
+        }
+        Ok(parked.sleep())
+    }
+
+    /// The others' newest, and how much each of them has finished.
+    fn watch(&self) -> Vec<(usize, Seen, u64)> {
+        let others = self.shared.remotes.iter().enumerate().filter(|(at, _)| *at != self.index);
+        others.filter_map(|(at, remote)| Some((at, remote.newest.seen()?, self.shared.ledger.counts(at).1))).collect()
     }
 
     /// Looks into everybody's queues.

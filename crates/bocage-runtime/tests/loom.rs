@@ -18,8 +18,9 @@ mod inbox;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
+use std::time::Duration;
 
-use bocage_runtime::park::{Idle, Was, Woken};
+use bocage_runtime::park::{Idle, Look, Parked, Was, Woken};
 use bocage_runtime::quiesce::{Goal, Ledger};
 
 /// A queue of behaviors that differ in nothing.
@@ -53,6 +54,8 @@ impl Pile {
 /// What the threads of one modelled runtime share.
 struct Plant {
     pile: Pile,
+    /// All that is kept back.
+    newest: Pile,
     idle: Idle,
     ledger: Ledger,
     /// How many behaviors ran.
@@ -63,7 +66,13 @@ impl Plant {
     fn new(workers: usize) -> Arc<Self> {
         let ledger = Ledger::new(workers);
         ledger.open(1);
-        Arc::new(Self { pile: Pile::new(), idle: Idle::new(workers), ledger, ran: AtomicUsize::new(0) })
+        Arc::new(Self {
+            pile: Pile::new(),
+            newest: Pile::new(),
+            idle: Idle::new(workers),
+            ledger,
+            ran: AtomicUsize::new(0),
+        })
     }
 
     /// `Shared::inject`.
@@ -81,18 +90,48 @@ impl Plant {
             let mut was = if self.idle.start_search() { Was::Searching } else { Was::Running };
             loop {
                 if was == Was::Searching && self.pile.take() {
-                    self.idle.found(|| !self.pile.is_empty());
+                    self.idle.found(|look| self.work_left(look));
                     break;
                 }
                 self.ledger.look_for_waiters();
-                let Some(parked) = self.idle.lie_down(worker, was, || !self.pile.is_empty()) else { return };
-                match parked.sleep() {
-                    Woken::ToSearch => was = Was::Searching,
-                    Woken::ToStop => return,
+                let Some(parked) = self.idle.lie_down(worker, was, |look| self.work_left(look)) else { return };
+                match self.sleep(parked) {
+                    Some(Woken::ToSearch) => was = Was::Searching,
+                    Some(Woken::ToLook) => was = if self.idle.start_search() { Was::Searching } else { Was::Running },
+                    Some(Woken::ToStop) => return,
+                    None => break,
                 }
             }
             run();
         }
+    }
+
+    fn work_left(&self, look: Look) -> bool {
+        !self.pile.is_empty() || look == Look::Newest && !self.newest.is_empty()
+    }
+
+    /// `Worker::push`, of a behavior that is kept back.
+    fn keep_newest(&self) {
+        self.newest.push();
+        self.idle.kept_newest();
+    }
+
+    /// `Worker::sleep`, for whom each newest has been there for long. None if it rescued that.
+    fn sleep(&self, mut parked: Parked<'_>) -> Option<Woken> {
+        while parked.watches() {
+            if let Some(woken) = parked.sleep_for(Duration::ZERO) {
+                return Some(woken);
+            }
+            if !self.newest.is_empty() {
+                match parked.get_up(|look| self.work_left(look)) {
+                    Err(woken) => return Some(woken.sleep()),
+                    Ok(()) if self.newest.take() => return None,
+                    Ok(()) => return Some(Woken::ToLook),
+                }
+            }
+            parked.stop_watching(|look| self.work_left(look));
+        }
+        Some(parked.sleep())
     }
 
     /// A body that does nothing but be counted; whoever runs the last of `all` ends the model.
@@ -162,6 +201,57 @@ fn park_against_a_push_from_inside() {
         meeting.meet(2);
         plant.work(0, || unreachable!("there was only one"));
         other.join().unwrap();
+    });
+}
+
+/// A worker's body keeps a behavior back and goes on until another worker runs it, while that one lies down.
+#[test]
+fn park_against_a_behavior_that_is_kept_back() {
+    loom::model(|| {
+        let (plant, meeting) = (Plant::new(2), Meeting::new());
+        let other = thread::spawn({
+            let (plant, meeting) = (plant.clone(), meeting.clone());
+            move || {
+                plant.work(1, || {
+                    meeting.meet(2);
+                    plant.run_one_of(1);
+                })
+            }
+        });
+        // Worker 0, in a body.
+        plant.keep_newest();
+        meeting.meet(2);
+        plant.work(0, || unreachable!("there was only one"));
+        other.join().unwrap();
+    });
+}
+
+/// A thread outside wakes one of two workers that sleep; its body keeps a behavior back and goes on until the other runs
+/// that, though nobody watched.
+#[test]
+fn a_behavior_is_kept_back_when_nobody_watches() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(model.preemption_bound.unwrap_or(2).min(2));
+    model.check(|| {
+        let (plant, meeting) = (Plant::new(2), Meeting::new());
+        let workers = [0, 1].map(|i| {
+            let (plant, meeting) = (plant.clone(), meeting.clone());
+            thread::spawn(move || {
+                plant.work(i, || {
+                    if plant.ran.fetch_add(1, Ordering::AcqRel) == 0 {
+                        plant.keep_newest();
+                        meeting.meet(2);
+                    } else {
+                        meeting.meet(2);
+                        plant.idle.stop();
+                    }
+                })
+            })
+        });
+        plant.inject();
+        for worker in workers {
+            worker.join().unwrap();
+        }
     });
 }
 
