@@ -125,6 +125,9 @@ impl Drop for Here {
                 cancel(turn);
             }
         }
+        for value in std::mem::take(self.values.get_mut()).into_values() {
+            drop_quietly(value);
+        }
     }
 }
 
@@ -322,8 +325,14 @@ pub(crate) fn give_back(key: u64, value: Box<dyn Any>) {
 
 /// Drops the value with this key.
 fn discard(key: u64) {
-    let value = here(|here| here.values.borrow_mut().remove(&key));
-    // A panic in it has been reported by the panic hook, and must not end whatever is under way.
+    if let Some(value) = here(|here| here.values.borrow_mut().remove(&key)).flatten() {
+        drop_quietly(value);
+    }
+}
+
+/// Drops a value. A panic in it has been reported by the panic hook, and must not end whatever is under way, be it the
+/// thread itself.
+fn drop_quietly(value: Option<Box<dyn Any>>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 

@@ -167,7 +167,7 @@ fn on_the_wrong_thread_it_is_refused_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_value_whose_drop_panics_does_not_end_the_pump() {
+fn a_value_whose_drop_panics_ends_neither_the_pump_nor_the_process() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -181,4 +181,7 @@ fn a_value_whose_drop_panics_does_not_end_the_pump() {
     let after = here.when((), |()| 1);
     assert_eq!(here.pump(1, LONG).unwrap(), 1);
     assert_eq!(after.wait().unwrap(), 1);
+    // When its thread ends: a panic that got out of there would abort the process.
+    let reference = runtime.reference();
+    thread::spawn(move || reference.pinned().unwrap().cown(Bomb).unwrap()).join().unwrap();
 }

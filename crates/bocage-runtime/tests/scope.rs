@@ -107,3 +107,18 @@ fn on_a_stopped_runtime_its_when_panics() {
     runtime.wait(None).unwrap();
     runtime.scope(|s| drop(s.when((), |()| ())));
 }
+
+#[test]
+fn what_a_behavior_of_another_runtime_adds_runs_on_its_own_all_the_same() {
+    let (home, other) = (runtime(1), runtime(1));
+    let (at_home, elsewhere) = (home.reference(), other.reference());
+    home.scope(|outer| {
+        other.scope(|inner| {
+            inner.when((), move |()| {
+                outer.when((), move |()| assert_eq!(RuntimeRef::current(), Some(at_home)));
+                inner.when((), move |()| assert_eq!(RuntimeRef::current(), Some(elsewhere)));
+            });
+        });
+    });
+    assert_eq!(home.pending() + other.pending(), 0);
+}

@@ -21,7 +21,7 @@ fn ledger() -> Bed {
 
 /// A thread that pumps parks while two others push, one behavior each.
 ///
-/// Caught: an unpark before the lock is taken; a park without a look.
+/// Caught: an unpark before the mail is in; no unpark.
 #[test]
 fn a_pump_that_parks_against_two_pushes() {
     loom::model(|| {
