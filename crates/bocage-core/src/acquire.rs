@@ -4,7 +4,8 @@
 //! [`schedule_erased`], for layers that keep their own types, and upon it
 //! [`when_on`](crate::when_on), for Rust programs.
 
-use core::ptr::NonNull;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
 
 use crate::behavior::{self, Arrival, Body, Fill, Header, Place};
 use crate::cown::{Cown, CownHeader, CownId};
@@ -166,11 +167,13 @@ pub(crate) unsafe fn in_order<T>(header: NonNull<Header>, then: impl FnOnce(&[No
     // SAFETY: within the slots.
     let all = (0..slots.len()).map(|i| unsafe { first.add(i) });
     if slots.len() <= ORDERED_ON_STACK {
-        let mut order = [first; ORDERED_ON_STACK];
+        let mut order = [const { MaybeUninit::uninit() }; ORDERED_ON_STACK];
         let order = &mut order[..slots.len()];
-        order.iter_mut().zip(all).for_each(|(place, slot)| *place = slot);
-        // SAFETY: passed on.
-        return then(unsafe { merged(header, order) });
+        order.iter_mut().zip(all).for_each(|(place, slot)| {
+            place.write(slot);
+        });
+        // SAFETY: all were written; the rest is passed on.
+        return then(unsafe { merged(header, &mut *(ptr::from_mut(order) as *mut [NonNull<Slot>])) });
     }
     scratch::with(|order| {
         order.extend(all);
@@ -189,14 +192,7 @@ unsafe fn merged(header: NonNull<Header>, order: &mut [NonNull<Slot>]) -> &mut [
     let want = |slot: &NonNull<Slot>| unsafe { slot.as_ref().want };
     // Of the same cown a write comes first, then what was asked for first.
     let key = |slot: &NonNull<Slot>| (want(slot).cown().addr(), want(slot).reads(), slot.addr());
-    match order {
-        [a, b] => {
-            if key(a) > key(b) {
-                core::mem::swap(a, b);
-            }
-        }
-        _ => order.sort_unstable_by_key(key),
-    }
+    order.sort_unstable_by_key(key);
     if order.windows(2).all(|pair| want(&pair[0]).cown() != want(&pair[1]).cown()) {
         return order;
     }
@@ -254,6 +250,10 @@ unsafe fn enqueue(header: NonNull<Header>) {
         match Header::slots(header) {
             [] => Header::make_ready(header, Arrival::Scheduled),
             [slot] => enqueue_one(header, slot),
+            [a, b] if a.want.cown() != b.want.cown() => {
+                let ordered = if a.want.cown() < b.want.cown() { [a, b] } else { [b, a] };
+                enqueue_all(header, &ordered.map(NonNull::from));
+            }
             _ => in_order(header, |slots| enqueue_all(header, slots)),
         }
     }
@@ -261,14 +261,21 @@ unsafe fn enqueue(header: NonNull<Header>) {
 
 /// Phase 1 and 2 for a behavior of several cowns, whose slots are in order.
 ///
+/// Phase 1 is over when the predecessor of the last slot has ended its own. So phase 2 comes before the last slot
+/// is linked: that is the end of the enqueue, and since its cown is still to come until then, nobody makes the
+/// behavior ready before.
+///
 /// # Safety
 ///
 /// As for [`enqueue`].
+#[inline]
 unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
     // SAFETY: as for `enqueue`.
     let slots = || slots.iter().map(|slot| unsafe { slot.as_ref() });
+    let Some(last) = slots().next_back() else { return };
+    let others = slots().len() as u32 - 1;
     let mut acquired = 0;
-    for slot in slots() {
+    for slot in slots().take(others as usize) {
         // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant. A
         // reader that has the cown is marked before anybody can link behind it.
         unsafe {
@@ -281,16 +288,25 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
             }
         }
     }
-    let mut wanted = 0;
-    for slot in slots() {
-        wanted += 1;
-        slot.word.finish_enqueue(slot.want.reads());
-    }
-    // Nobody else counts if everything was free: the read-modify-write can be saved.
-    // SAFETY: all cowns are acquired then, and it was this thread that took the count to zero.
+    // SAFETY: as above. The last cown is still to come, so that the block is there until it is linked or has it.
     unsafe {
-        if acquired == wanted || Header::acquired(header, acquired + 1) {
-            Header::make_ready(header, Arrival::Scheduled);
+        let cown = NonNull::new_unchecked(last.want.cown().cast_mut());
+        let predecessor = swap_tail(header, last);
+        if predecessor.is_none() && last.want.reads() {
+            grant::enter(cown.as_ref(), header, last);
+            last.word.set_granted_in_phase_1();
+        }
+        slots().for_each(|slot| slot.word.finish_enqueue(slot.want.reads()));
+        Header::acquired_in_phase_1(header, acquired, others);
+        let has_it = match predecessor {
+            Some(predecessor) if !link(predecessor, header, last) => return,
+            // Others may be in line behind it already.
+            Some(_) if last.want.reads() => return grant::to_readers(cown, header, Arrival::Scheduled),
+            None if last.want.reads() => true,
+            _ => grant::enter(cown.as_ref(), header, last),
+        };
+        if has_it {
+            grant::acquired_one(header, Arrival::Scheduled);
         }
     }
 }

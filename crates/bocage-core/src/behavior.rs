@@ -24,8 +24,8 @@
 //!
 //! # The pending count
 //!
-//! With two requests or more: the number of cowns still to come, plus one that stands for phase 1, so that
-//! nothing runs before phase 2 ended. Whoever takes it to zero makes the behavior ready. With one request
+//! With two requests or more: the number of cowns still to come; in a batch one more, so that none of the
+//! batch runs before all are in line. Whoever takes it to zero makes the behavior ready. With one request
 //! the count is not used: linking is the last thing that the enqueuer does, so the one hand-over finds
 //! everything in place.
 
@@ -238,11 +238,35 @@ impl Header {
     /// # Safety
     ///
     /// As for [`Header::slots`], until the count is zero.
+    #[inline]
     pub(crate) unsafe fn acquired(this: NonNull<Self>, acquired: u32) -> bool {
+        // SAFETY: passed on.
+        let pending = unsafe { &Self::counts(this).pending };
+        // Acquire: pairs with the Release below. If it waits for nothing but these, then nobody else counts any more, and
+        // the read-modify-write can be saved.
+        //
         // AcqRel: Release publishes what the acquired cowns hold to the thread that takes the count to
         // zero, and Acquire is that thread's side of it.
+        pending.load(Ordering::Acquire) == acquired || pending.fetch_sub(acquired, Ordering::AcqRel) == acquired
+    }
+
+    /// The same for cowns that were acquired in phase 1, of `others`, which are all but the one that comes last, and which
+    /// is still to come.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`]; it is still in phase 1, or its last slot is not linked yet.
+    #[inline]
+    pub(crate) unsafe fn acquired_in_phase_1(this: NonNull<Self>, acquired: u32, others: u32) {
         // SAFETY: passed on.
-        unsafe { Self::counts(this).pending.fetch_sub(acquired, Ordering::AcqRel) == acquired }
+        let pending = unsafe { &Self::counts(this).pending };
+        if acquired == others {
+            // Relaxed: nobody else counts before the last slot is linked, which publishes it.
+            pending.store(1, Ordering::Relaxed);
+        } else if acquired > 0 {
+            // Release: as in `acquired`. It can't be the last.
+            pending.fetch_sub(acquired, Ordering::Release);
+        }
     }
 
     /// Says how many cowns are to be acquired, if that is not the number of requests.
@@ -251,9 +275,10 @@ impl Header {
     ///
     /// As for [`Header::fresh_slots`].
     pub(crate) unsafe fn set_distinct(this: NonNull<Self>, cowns: u32) {
-        // Relaxed: published with the slots.
         // SAFETY: passed on.
-        unsafe { Self::counts(this).pending.store(cowns + 1, Ordering::Relaxed) }
+        let Counts { pending, requests } = unsafe { Self::counts(this) };
+        // Relaxed: published with the slots.
+        pending.store(cowns + u32::from(requests & BATCHED != 0), Ordering::Relaxed);
     }
 
     /// Whether the behavior asks for exactly one cown and so does not use its pending count.
@@ -283,7 +308,10 @@ impl Header {
     /// As for [`Header::fresh_slots`].
     pub(crate) unsafe fn set_batched(this: NonNull<Self>) {
         // SAFETY: nobody else knows the block.
-        unsafe { (*this.cast::<Counts>().sub(1).as_ptr()).requests |= BATCHED }
+        let counts = unsafe { this.cast::<Counts>().sub(1).as_mut() };
+        counts.requests |= BATCHED;
+        // Relaxed: published with the slots.
+        counts.pending.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The result's cown, which counts the block's references.
@@ -442,10 +470,7 @@ where
     unsafe {
         let front = block.add(front_at).cast::<Front<E, R, B>>();
         let header = front.cast::<Header>();
-        header
-            .cast::<Counts>()
-            .sub(1)
-            .write(Counts { pending: AtomicU32::new(count.wrapping_add(1)), requests: count });
+        header.cast::<Counts>().sub(1).write(Counts { pending: AtomicU32::new(count), requests: count });
         let mut slots = Fill { next: NonNull::new_unchecked(Header::first_slot(header, requests)), left: requests };
         fill(&mut slots);
         assert!(slots.left == 0, "a request shows fewer cowns than it counts");
@@ -518,8 +543,11 @@ where
     unsafe fn run(header: NonNull<Header>, mode: Mode) {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
-            for slot in Header::slots(header) {
+            let slots = Header::slots(header);
+            let mut missing = false;
+            for slot in slots {
                 slot.word.prefetch_successor();
+                missing |= (*slot.want.cown()).flags() & EMPTY != 0;
             }
             let this = Self::of(header);
             let front = this.as_ref();
@@ -528,10 +556,9 @@ where
             let cown = &front.result.header;
             let storage = &mut *front.result.storage.get();
             let mut full = cown.flags() & EMPTY == 0;
-            let missing = Header::misses_values(header);
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 if mode == Mode::Run && !missing {
-                    body.run(Place { storage, full: &mut full, slots: Header::slots(header) });
+                    body.run(Place { storage, full: &mut full, slots });
                 } else {
                     drop(body);
                 }
@@ -546,7 +573,7 @@ where
                 ticket.panicked();
             }
             cown.set_flags(flags);
-            release::all(header);
+            release::all(header, slots);
             drop(ticket);
         }
     }

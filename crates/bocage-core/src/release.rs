@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use crate::behavior::{Arrival, Header};
 use crate::cown::CownHeader;
 use crate::grant;
-use crate::slot::{Left, Word};
+use crate::slot::{Left, Slot, Word};
 
 /// Releases every cown of the behavior, its result's last, and drops the run's reference.
 ///
@@ -14,12 +14,13 @@ use crate::slot::{Left, Word};
 ///
 /// # Safety
 ///
-/// The behavior holds all its cowns, and its body is done.
-pub(crate) unsafe fn all(header: NonNull<Header>) {
+/// The behavior, whose slots these are, holds all its cowns, and its body is done.
+#[inline]
+pub(crate) unsafe fn all(header: NonNull<Header>, slots: &[Slot]) {
     // SAFETY: the run's reference keeps the block alive until it is dropped below, and after that nothing
     // of it is used.
     unsafe {
-        for slot in Header::slots(header) {
+        for slot in slots {
             if !slot.want.is_included() {
                 let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
                 if slot.want.reads() {

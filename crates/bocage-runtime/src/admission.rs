@@ -52,8 +52,10 @@ impl Admission {
                 shared.ledger.admit(generation, shard).then_some(By::Outside(shard))
             }
         });
-        let by = by.ok_or(Error::Stopped)?;
-        Ok(Self { shared, by, _not_send: PhantomData })
+        match by {
+            Some(by) => Ok(Self { shared, by, _not_send: PhantomData }),
+            None => Err(Error::Stopped),
+        }
     }
 
     /// Lets `schedule` put exactly one behavior into the core, with the executor that it gets. If it panics,

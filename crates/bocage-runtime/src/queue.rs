@@ -6,29 +6,29 @@
 //! - The *newest* is the last behavior that a body on this worker scheduled and that was ready at once. Its data is in
 //!   the cache too, so it comes after the slot. The one before it goes to the deque. Others take it only from a worker
 //!   that does not get to it, since its body goes on and on: [`crate::park`] says who looks.
-//! - The *deque* holds the others, first in, first out. Other workers steal from it.
+//! - The *deque* holds the others. Their owner takes the one that came last, whose data is the likeliest to be in the
+//!   cache; other workers steal from its other end, where the oldest are, from which the most is likely to follow.
 //! - The *injector*, shared by all workers, holds what became ready on other threads.
 //!
-//! A worker takes from them in this order. So that a chain of hand-overs does not starve the deque, what is in the
-//! slot or the newest goes to the back of the deque after [`BUDGET`] that were taken in a row; and so that the deque
-//! does not starve the injector, that is asked first every [`FAIR_EVERY`]th turn. A behavior at the head of the
-//! injector or of a deque is thus taken after a bounded number of turns, whatever the others do.
+//! A worker takes from them in this order. So that what is new does not starve what is old, every [`BUDGET`]th turn
+//! takes the oldest of the deque first, and every [`FAIR_EVERY`]th the oldest of the injector. The oldest is thus taken
+//! after a bounded number of turns, whatever the others do.
 
 use std::cell::Cell;
 
 use bocage_core::Ready;
-use crossbeam_deque::{Injector, Steal, Worker};
+use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
 use crate::newest::Newest;
+use crate::shared::Remote;
 use crate::stats::Counters;
 
-/// So many behaviors in a row at most come from the slot and the newest while others wait in the deque. Enough that a
-/// cown that stays in the cache is worth it, and few enough that those who wait don't wait for long.
+/// The budget: every so many turns the oldest behavior of the deque comes first. Enough that a cown that stays in
+/// the cache is worth it, and few enough that those who wait don't wait for long.
 const BUDGET: u32 = 16;
 
-/// How often the injector is asked first. A prime, so that no program's own rhythm agrees with it, and large enough
-/// that it costs little in the mean.
-const FAIR_EVERY: u32 = 61;
+/// How often the injector is asked first: all workers share it, so that a look there is dear.
+const FAIR_EVERY: u32 = 4 * BUDGET;
 
 /// One worker's own queues.
 pub(crate) struct Queue {
@@ -37,9 +37,8 @@ pub(crate) struct Queue {
     /// Whether other workers look at these queues.
     shared: bool,
     pub(crate) deque: Worker<Ready>,
-    /// What is left of the budget.
-    budget: Cell<u32>,
-    /// Turns until the next fair one.
+    stealer: &'static Stealer<Ready>,
+    /// Turns until the injector is asked first.
     turns: Cell<u32>,
     counters: &'static Counters,
 }
@@ -56,14 +55,10 @@ pub(crate) enum Kept {
 }
 
 impl Queue {
-    pub(crate) fn new(
-        deque: Worker<Ready>,
-        newest: &'static Newest,
-        counters: &'static Counters,
-        workers: usize,
-    ) -> Self {
-        let (budget, turns) = (Cell::new(BUDGET), Cell::new(FAIR_EVERY));
-        Self { slot: Cell::new(None), newest, shared: workers > 1, deque, budget, turns, counters }
+    pub(crate) fn new(deque: Worker<Ready>, remote: &'static Remote, workers: usize) -> Self {
+        let Remote { newest, stealer, counters, .. } = remote;
+        let turns = Cell::new(FAIR_EVERY);
+        Self { slot: Cell::new(None), newest, shared: workers > 1, deque, stealer, turns, counters }
     }
 
     /// Told when there is more in the deque than before.
@@ -111,20 +106,12 @@ impl Queue {
     pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Ready> {
         let turns = self.turns.get() - 1;
         self.turns.set(turns);
-        if turns == 0 {
-            return self.fair_turn(injector, pushed);
+        if turns % BUDGET == 0
+            && let Some(old) = self.fair_turn(injector, pushed)
+        {
+            return Some(old);
         }
-        let Some(hot) = self.hot() else {
-            self.budget.set(BUDGET);
-            return self.deque.pop().or_else(|| self.take_injected(injector));
-        };
-        match self.budget.get() {
-            0 => self.over_budget(hot, pushed),
-            left => {
-                self.budget.set(left - 1);
-                Some(hot)
-            }
-        }
+        self.hot().or_else(|| self.deque.pop()).or_else(|| self.take_injected(injector))
     }
 
     /// What is in the cache.
@@ -133,33 +120,22 @@ impl Queue {
         self.slot.take().or_else(|| self.newest.take(self.shared))
     }
 
-    /// Lets the deque have its turn.
-    #[cold]
-    fn over_budget(&self, hot: Ready, pushed: impl FnOnce()) -> Option<Ready> {
-        self.budget.set(BUDGET);
-        let Some(waiting) = self.deque.pop() else { return Some(hot) };
-        self.push_back(hot);
-        pushed();
-        Some(waiting)
-    }
-
+    /// The oldest of the injector or of the deque, if there is one. What would have come next waits in the deque, where
+    /// others may take it.
     #[cold]
     fn fair_turn(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Ready> {
-        self.turns.set(FAIR_EVERY);
+        let injected = if self.turns.get() == 0 {
+            self.turns.set(FAIR_EVERY);
+            retried(|| injector.steal())
+        } else {
+            None
+        };
+        let old = injected.or_else(|| retried(|| self.stealer.steal()))?;
         if let Some(hot) = self.hot() {
-            if self.deque.is_empty() && injector.is_empty() {
-                return Some(hot);
-            }
             self.push_back(hot);
             pushed();
         }
-        loop {
-            match injector.steal() {
-                Steal::Success(ready) => return Some(ready),
-                Steal::Empty => return self.deque.pop(),
-                Steal::Retry => {}
-            }
-        }
+        Some(old)
     }
 
     /// One from the injector, and up to a batch more into the deque.
@@ -169,15 +145,19 @@ impl Queue {
         if injector.is_empty() {
             return None;
         }
-        loop {
-            match injector.steal_batch_and_pop(&self.deque) {
-                Steal::Success(ready) => {
-                    self.grew();
-                    return Some(ready);
-                }
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
+        let ready = retried(|| injector.steal_batch_and_pop(&self.deque))?;
+        self.grew();
+        Some(ready)
+    }
+}
+
+/// Tries until nobody else is in the way.
+fn retried(steal: impl Fn() -> Steal<Ready>) -> Option<Ready> {
+    loop {
+        match steal() {
+            Steal::Success(ready) => return Some(ready),
+            Steal::Empty => return None,
+            Steal::Retry => {}
         }
     }
 }

@@ -82,7 +82,7 @@ impl Shared {
             tracer: crate::trace::Tracer::new(workers),
             remotes: (0..workers)
                 .map(|_| {
-                    let deque = Worker::new_fifo();
+                    let deque = Worker::new_lifo();
                     Remote {
                         stealer: deque.stealer(),
                         newest: Newest::default(),

@@ -85,7 +85,7 @@ pub(crate) fn main(
         shared,
         generation,
         index,
-        queue: Queue::new(remote.borrow_deque(), &remote.newest, &remote.counters, shared.remotes.len()),
+        queue: Queue::new(remote.borrow_deque(), remote, shared.remotes.len()),
         dice: Dice::new(index as u64),
         at_work: Cell::new(false),
         #[cfg(feature = "trace")]
