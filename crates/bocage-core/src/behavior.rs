@@ -34,11 +34,11 @@ use core::any::Any;
 use core::cell::UnsafeCell;
 use core::mem::{self, ManuallyDrop};
 use core::ptr::{self, NonNull};
-use std::alloc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Payload, Storage};
 use crate::executor::{Executor, Ready};
+use crate::pool;
 use crate::release;
 use crate::slot::{Slot, Want};
 use crate::sync::{AtomicU32, Ordering};
@@ -463,8 +463,7 @@ where
     let (layout, front_at) = Front::<E, R, B>::layout(requests);
     let count = u32::try_from(requests).ok().filter(|n| *n < BATCHED);
     let count = count.expect("a behavior asks for fewer than two thousand million cowns");
-    // SAFETY: the layout is not empty: it holds a front at least.
-    let Some(block) = NonNull::new(unsafe { alloc::alloc(layout) }) else { alloc::handle_alloc_error(layout) };
+    let block = pool::take(layout);
     // SAFETY: fresh memory of the layout of slots, counts and a front; everything in it is written here, before
     // anybody else knows it.
     unsafe {
@@ -607,8 +606,8 @@ where
             struct Memory(NonNull<u8>, Layout);
             impl Drop for Memory {
                 fn drop(&mut self) {
-                    // SAFETY: allocated with this layout, and all its content is dropped.
-                    unsafe { alloc::dealloc(self.0.as_ptr(), self.1) }
+                    // SAFETY: taken with this layout, and all its content is dropped.
+                    unsafe { pool::give(self.0, self.1) }
                 }
             }
             let _memory = Memory(this.cast::<u8>().sub(at), layout);

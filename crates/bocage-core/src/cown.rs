@@ -1,5 +1,6 @@
 //! Cowns: a value, and the queue of behaviors that want it.
 
+use core::alloc::Layout;
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -7,6 +8,7 @@ use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
 use crate::behavior::{Header, Vtable};
+use crate::pool;
 use crate::slot::{Tail, Word};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -223,9 +225,12 @@ impl<T> CownBox<T> {
         struct Memory<T>(NonNull<CownBox<T>>);
         impl<T> Drop for Memory<T> {
             fn drop(&mut self) {
-                // SAFETY: `Cown::new` made it with `Box`, and the last reference is gone. The content is
-                // dropped by then; the storage is a union, which drops nothing.
-                unsafe { drop(Box::from_raw(self.0.as_ptr())) }
+                // SAFETY: `Cown::new` made it so, and nobody can reach it. The content is dropped by then; the storage
+                // is a union, which drops nothing.
+                unsafe {
+                    ptr::drop_in_place(self.0.as_ptr());
+                    pool::give(self.0.cast(), Layout::new::<CownBox<T>>());
+                }
             }
         }
         let _memory = Memory(this);
@@ -286,11 +291,15 @@ impl<T: Send + 'static> Cown<T> {
     /// A cown that owns `value`. One allocation.
     pub fn new(value: T) -> Self {
         let vtable = &const { Vtable::of_cown(CownBox::<T>::free) };
-        let block = Box::new(CownBox {
-            header: CownHeader::free(vtable),
-            storage: UnsafeCell::new(Storage { value: ManuallyDrop::new(value) }),
-        });
-        Self { ptr: NonNull::from(Box::leak(block)) }
+        let ptr = pool::take(Layout::new::<CownBox<T>>()).cast();
+        // SAFETY: fresh memory of this layout.
+        unsafe {
+            ptr.write(CownBox {
+                header: CownHeader::free(vtable),
+                storage: UnsafeCell::new(Storage { value: ManuallyDrop::new(value) }),
+            });
+        }
+        Self { ptr }
     }
 }
 

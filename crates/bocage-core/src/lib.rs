@@ -61,6 +61,7 @@ mod handle;
 mod hold;
 mod idle;
 mod mailbox;
+mod pool;
 #[cfg(doctest)]
 mod refused;
 mod release;
