@@ -73,10 +73,6 @@ impl Batch {
     }
 
     /// Adds a behavior; as [`when_on`](crate::when_on), but that it is scheduled with the batch.
-    ///
-    /// # Panics
-    ///
-    /// As [`when_on`](crate::when_on).
     pub fn when_on<E, Q, R, F>(&mut self, executor: E, requests: Q, body: F) -> Handle<R>
     where
         E: Executor,

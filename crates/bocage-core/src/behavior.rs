@@ -407,6 +407,16 @@ impl Header {
 /// How many references a new block has: the run's and the handle's.
 const FIRST_REFS: u32 = 2;
 
+/// Memory that is to be given back, also if a panic comes.
+struct Memory(NonNull<u8>, Layout);
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: taken with this layout, and without content that is to be dropped.
+        unsafe { pool::give(self.0, self.1) }
+    }
+}
+
 /// Where a new block's slots are written.
 pub(crate) struct Fill {
     next: NonNull<Slot>,
@@ -463,7 +473,8 @@ where
     let (layout, front_at) = Front::<E, R, B>::layout(requests);
     let count = u32::try_from(requests).ok().filter(|n| *n < BATCHED);
     let count = count.expect("a behavior asks for fewer than two thousand million cowns");
-    let block = pool::take(layout);
+    let memory = Memory(pool::take(layout), layout);
+    let block = memory.0;
     // SAFETY: fresh memory of the layout of slots, counts and a front; everything in it is written here, before
     // anybody else knows it.
     unsafe {
@@ -486,6 +497,7 @@ where
             executor: UnsafeCell::new(Who { executor: ManuallyDrop::new(executor) }),
             body: UnsafeCell::new(ManuallyDrop::new(body)),
         });
+        mem::forget(memory);
         (header, front.cast())
     }
 }
@@ -603,13 +615,6 @@ where
             let header = cown.cast::<Header>();
             let requests = Header::requests(header);
             let (layout, at) = Self::layout(requests);
-            struct Memory(NonNull<u8>, Layout);
-            impl Drop for Memory {
-                fn drop(&mut self) {
-                    // SAFETY: taken with this layout, and all its content is dropped.
-                    unsafe { pool::give(self.0, self.1) }
-                }
-            }
             let _memory = Memory(this.cast::<u8>().sub(at), layout);
             for slot in Header::fresh_slots(header) {
                 ptr::drop_in_place(slot);

@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
-use crate::cown::{CownBox, POISONED};
+use crate::cown::{CownBox, CownId, POISONED};
 use crate::slot::Want;
 
 /// The block of a cown that is held.
@@ -15,11 +15,20 @@ use crate::slot::Want;
 #[inline]
 #[track_caller]
 pub(crate) fn valued<T>(want: Want) -> *const CownBox<T> {
-    assert!(!want.is_alias(), "{ALIAS}");
+    if want.is_alias() {
+        refuse_alias(want);
+    }
     want.cown().cast()
 }
 
-const ALIAS: &str = "this guard is an alias: its request names the cown more than once, and the first guard that writes has the value. Use that one, and ask `is_alias` where cowns are picked at run time";
+#[cold]
+#[track_caller]
+fn refuse_alias(want: Want) -> ! {
+    panic!(
+        "this guard is an alias: its request names {:?} more than once, and the first guard that writes it has the value. Use that one, and ask `is_alias` where cowns are picked at run time",
+        CownId::of(want.cown())
+    )
+}
 
 /// # Safety
 ///
@@ -32,6 +41,32 @@ unsafe fn is_poisoned(want: Want) -> bool {
 /// Exclusive access to a cown's value, for as long as the behavior runs (or the acquisition is held).
 ///
 /// It can't be kept: its lifetime is the acquisition. Within that it may be sent to another thread, as a `&mut T` may.
+///
+/// # Aliases
+///
+/// If a request names one cown more than once, the first of its guards that writes is the cown's, and the
+/// others are [aliases](Guard::is_alias): two guards that both gave a `&mut T` would be unsound, and nothing tells when a
+/// reference that a guard gave out is no longer used. So an alias panics when it is asked for the value. A
+/// program that picks its cowns at run time asks before:
+///
+/// ```
+/// use bocage_core::{Cown, Inline, when_on};
+///
+/// fn transfer(from: &Cown<i64>, to: &Cown<i64>, amount: i64) {
+///     drop(when_on(Inline, (from, to), move |(mut from, mut to)| {
+///         if !to.is_alias() {
+///             *from -= amount;
+///             *to += amount;
+///         }
+///     }));
+/// }
+///
+/// let accounts = [Cown::new(100), Cown::new(100)];
+/// transfer(&accounts[0], &accounts[1], 30);
+/// transfer(&accounts[0], &accounts[0], 30);
+/// let sum = when_on(Inline, (&accounts, &accounts), |(all, _again)| all.iter().map(|account| **account).sum::<i64>());
+/// assert_eq!(sum.wait().unwrap(), 200);
+/// ```
 pub struct Guard<'a, T> {
     want: Want,
     _held: PhantomData<&'a mut T>,
@@ -46,9 +81,31 @@ unsafe impl<T: Sync> Sync for Guard<'_, T> {}
 impl<T> Guard<'_, T> {
     /// # Safety
     ///
-    /// The cown is held for the guard's lifetime, holds a value, and has no other guard.
+    /// The cown is held to write for the guard's lifetime and holds a value; all its other guards are aliases, or this
+    /// one is.
     pub(crate) unsafe fn new(want: Want) -> Self {
         Self { want, _held: PhantomData }
+    }
+
+    /// Whether another guard of the same request has this cown's value, so that this one panics when asked for it.
+    ///
+    /// That is so if the request names the cown more than once, and this is not the first of its guards that
+    /// write. It depends on the request alone, not on what the body did.
+    ///
+    /// ```
+    /// use bocage_core::{Cown, Inline, when_on};
+    ///
+    /// let (a, b) = (Cown::new(1), Cown::new(2));
+    /// let counted = when_on(Inline, [&a, &b, &a], |mut guards| {
+    ///     guards.iter_mut().filter(|guard| !guard.is_alias()).for_each(|guard| **guard *= 10);
+    ///     guards.map(|guard| guard.is_alias())
+    /// });
+    /// assert_eq!(counted.wait().unwrap(), [false, false, true]);
+    /// assert_eq!(when_on(Inline, (&a, &b), |(a, b)| (*a, *b)).wait().unwrap(), (10, 20));
+    /// ```
+    #[inline]
+    pub fn is_alias(&self) -> bool {
+        self.want.is_alias()
     }
 
     /// Whether a behavior that held this cown panicked since the last [`clear_poison`](Guard::clear_poison).
@@ -61,7 +118,8 @@ impl<T> Guard<'_, T> {
 
     /// Says that the value is in order again.
     pub fn clear_poison(&mut self) {
-        // SAFETY: a guard means that its cown is held by us.
+        // SAFETY: a guard means that its cown is held, to write. If an alias and its cown's guard do this at once, on two
+        // threads, both take away the same bit, and nobody else changes the flags.
         unsafe {
             let header = &*self.want.cown();
             header.set_flags(header.flags() & !POISONED);
@@ -72,6 +130,9 @@ impl<T> Guard<'_, T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
+    /// # Panics
+    ///
+    /// If this is an [alias](Self::is_alias).
     #[inline]
     #[track_caller]
     fn deref(&self) -> &T {
@@ -81,6 +142,9 @@ impl<T> Deref for Guard<'_, T> {
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    /// # Panics
+    ///
+    /// If this is an [alias](Self::is_alias).
     #[inline]
     #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
@@ -91,11 +155,17 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_alias() {
+            return write!(f, "<alias of {:?}>", CownId::of(self.want.cown()));
+        }
         (**self).fmt(f)
     }
 }
 
 /// Shared access to a cown's value, for as long as the behavior runs.
+///
+/// Any number of them may name one cown. But if the same request also writes it, they are
+/// [aliases](ReadGuard::is_alias) of the guard that does, as explained [there](Guard#aliases).
 pub struct ReadGuard<'a, T> {
     want: Want,
     _held: PhantomData<&'a T>,
@@ -110,9 +180,26 @@ unsafe impl<T: Sync> Sync for ReadGuard<'_, T> {}
 impl<T> ReadGuard<'_, T> {
     /// # Safety
     ///
-    /// The cown is held, to read, for the guard's lifetime, and holds a value.
+    /// The cown is held, to read, for the guard's lifetime, and holds a value; or it is held to write and this is an
+    /// alias.
     pub(crate) unsafe fn new(want: Want) -> Self {
         Self { want, _held: PhantomData }
+    }
+
+    /// Whether a guard of the same request writes this cown, so that this one panics when asked for the value.
+    ///
+    /// ```
+    /// use bocage_core::{Cown, Inline, read, when_on};
+    ///
+    /// let cown = Cown::new(1);
+    /// let aliases = when_on(Inline, (read(&cown), read(&cown)), |(one, other)| (one.is_alias(), other.is_alias()));
+    /// assert_eq!(aliases.wait().unwrap(), (false, false));
+    /// let aliases = when_on(Inline, (read(&cown), &cown), |(one, other)| (one.is_alias(), other.is_alias()));
+    /// assert_eq!(aliases.wait().unwrap(), (true, false));
+    /// ```
+    #[inline]
+    pub fn is_alias(&self) -> bool {
+        self.want.is_alias()
     }
 
     /// Whether a behavior that held this cown to write panicked since the last
@@ -126,6 +213,9 @@ impl<T> ReadGuard<'_, T> {
 impl<T> Deref for ReadGuard<'_, T> {
     type Target = T;
 
+    /// # Panics
+    ///
+    /// If this is an [alias](Self::is_alias).
     #[inline]
     #[track_caller]
     fn deref(&self) -> &T {
@@ -136,6 +226,9 @@ impl<T> Deref for ReadGuard<'_, T> {
 
 impl<T: fmt::Debug> fmt::Debug for ReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_alias() {
+            return write!(f, "<alias of {:?}>", CownId::of(self.want.cown()));
+        }
         (**self).fmt(f)
     }
 }

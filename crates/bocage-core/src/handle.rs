@@ -20,10 +20,8 @@ use crate::worker;
 /// causality); nothing else is ordered, and no choice of cowns can deadlock. The body may schedule further
 /// behaviors, also on cowns that it holds: they run after it.
 ///
-/// # Panics
-///
-/// If `requests` names the same cown twice, unless only to read it: two guards would give two exclusive references
-/// to one value.
+/// A cown that `requests` names more than once is acquired once, to write if one of the names asks for that; one of
+/// its guards has the value then, and the others are [aliases](crate::Guard#aliases).
 ///
 /// ```
 /// use bocage_core::{Cown, Inline, when_on};

@@ -54,7 +54,7 @@ pub fn acquire<Q: Requests>(requests: Q) -> Acquire<Q> {
 ///
 /// # Panics
 ///
-/// Polled, or waited for, if it names the same cown twice and not only to read; polled again after it was done.
+/// Polled again after it was done.
 #[must_use = "nothing is acquired before this is awaited, or waited for"]
 pub struct Acquire<Q: Requests>(State<Q>);
 
@@ -180,8 +180,8 @@ impl<Q: Requests> Acquired<Q> {
         if unsafe { Header::misses_values(header) } {
             return Err(Failure::Missing);
         }
-        // SAFETY: the token holds the cowns as long as `self` is borrowed; they are distinct, as `collect` checked,
-        // but for those that are only read, and have values. Other guards would keep `self` borrowed.
+        // SAFETY: the token holds the cowns as long as `self` is borrowed, and they have values. Other guards would
+        // keep `self` borrowed.
         Ok(unsafe { Q::guards(&self.shape, &mut Held::new(Header::slots(header))) })
     }
 }

@@ -35,8 +35,9 @@
 //! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
 //!   `grant.rs`, who is next, and the readers' count.
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
-//! - `executor.rs`, where ready behaviors go; `request.rs` and `guard.rs`, what a Rust program asks for
-//!   and gets; `handle.rs`, results.
+//! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
+//!   `guards.rs`, what it gets; `handle.rs`, results.
+//! - `pool.rs`, where blocks come from.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
@@ -67,6 +68,7 @@ mod refused;
 mod release;
 mod request;
 mod scope;
+mod shape;
 mod slot;
 mod sync;
 mod worker;

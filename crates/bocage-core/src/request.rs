@@ -1,4 +1,20 @@
-//! Requests: which cowns a behavior asks for, in which shape.
+//! Requests: which cowns a behavior asks for, and to do what.
+//!
+//! # A cown that is named twice
+//!
+//! It is acquired once: to write, if one of the names asks for that. But each name gets its guard, and Rust must
+//! never see a `&mut` to the value beside another reference to it. A check when a guard is used can't see to that: the
+//! reference that a guard gave out earlier may still be in use, and nothing tells when it ends. So it is
+//! settled before the behavior is scheduled, from the request alone:
+//!
+//! | the names of one cown    | guards that reach the value | aliases |
+//! |--------------------------|-----------------------------|---------|
+//! | all read                 | all                         | none    |
+//! | one writes, or more do   | the first that writes       | all others, readers too |
+//!
+//! Which guard has the value thus depends neither on addresses nor on what the body did before. An alias
+//! knows its cown and whether that is poisoned, and panics when its value is asked for. Whether a guard is one is a bit
+//! of the address in its slot, so that a request without duplicates takes no room and no pass for it.
 
 use core::fmt;
 use core::slice;
@@ -6,19 +22,39 @@ use core::slice;
 use crate::acquire::Erased;
 use crate::cown::Cown;
 use crate::guard::{Guard, ReadGuard};
-use crate::guards::Guards;
 use crate::slot::Slot;
 
-/// Something that `when` takes: a cown, a tuple of up to 12 requests, or a slice or `Vec` of cowns of one
-/// type; tuples nest. The body gets guards in the same shape.
+/// Something that `when` takes: a cown to write or to [`read`], or a tuple (up to 12), an array, a slice or a `Vec` of
+/// such. They nest. The body gets guards in the same shape and order.
 ///
 /// | request | guards |
 /// |---|---|
 /// | `&Cown<T>` | `Guard<T>` |
-/// | `(&Cown<A>, &Cown<B>)` | `(Guard<A>, Guard<B>)` |
-/// | `&[Cown<T>]`, `&Vec<Cown<T>>` | `Guards<T>` |
 /// | `read(&cown)` | `ReadGuard<T>` |
-/// | `()` | `()` |
+/// | `(A, B)`, each a request | `(A's, B's)` |
+/// | `&[Cown<T>]`, `&Vec<Cown<T>>` | `Guards<T>` |
+/// | `&[Cown<T>; N]` | `[Guard<T>; N]` |
+/// | `read(&cowns)`, of one of these two lines | `ReadGuards<T>`, `[ReadGuard<T>; N]` |
+/// | `[A; N]` of requests | `[A's; N]` |
+/// | `&[A]`, `Vec<A>`, `&Vec<A>` of requests | `Vec<A's>` |
+/// | `()` and empty ones | themselves, and the behavior runs at once |
+///
+/// A cown that is named more than once, wherever in the request, is acquired once: to write, if one of the names
+/// asks for that, and to read otherwise. There is a guard for each name all the same. If it is only read, all of them
+/// read it; else the first that writes has the value, and the others are [aliases](Guard#aliases).
+///
+/// ```
+/// use bocage_core::{Cown, Inline, read, when_on};
+///
+/// let (prices, log) = (vec![Cown::new(3), Cown::new(5)], Cown::new(String::new()));
+/// let (rate, sums) = (Cown::new(2), [Cown::new(0), Cown::new(0)]);
+/// drop(when_on(Inline, (read(&prices), (read(&rate), &log), &sums), |(prices, (rate, mut log), [mut plain, mut taxed])| {
+///     *plain = prices.iter().sum();
+///     *taxed = *plain * *rate;
+///     *log += "summed";
+/// }));
+/// assert_eq!(when_on(Inline, [read(&sums[0]), read(&sums[1])], |sums| sums.map(|sum| *sum)).wait().unwrap(), [8, 16]);
+/// ```
 ///
 /// # Safety
 ///
@@ -44,7 +80,7 @@ pub unsafe trait Requests {
     /// # Safety
     ///
     /// All cowns of `held` are held for `'a`, hold a value, and have no guards yet. They were shown by a request of
-    /// this shape.
+    /// this shape. Of those for a cown that is written, all but one are marked as aliases.
     unsafe fn guards<'a>(shape: &Self::Shape, held: &mut Held<'a>) -> Self::Guards<'a>;
 }
 
@@ -57,13 +93,13 @@ impl<'a> Held<'a> {
     }
 
     #[inline]
-    fn next(&mut self) -> &'a Slot {
+    pub(crate) fn next(&mut self) -> &'a Slot {
         self.0.next().expect("a request makes no more guards than it counts cowns")
     }
 
     /// So many at once.
     #[inline]
-    fn some(&mut self, count: usize) -> &'a [Slot] {
+    pub(crate) fn some(&mut self, count: usize) -> &'a [Slot] {
         let (some, rest) = self.0.as_slice().split_at(count);
         self.0 = rest.iter();
         some
@@ -100,11 +136,11 @@ unsafe impl<T: Send + 'static> Requests for &Cown<T> {
     }
 }
 
-/// Asks to read a cown: behaviors that only read it run at the same time. See [`read`].
+/// Asks to read: behaviors that only read a cown run at the same time. See [`read`].
 #[derive(Clone, Copy, Debug)]
-pub struct Read<C>(C);
+pub struct Read<C>(pub(crate) C);
 
-/// Asks only to read `cown`.
+/// Asks only to read `cowns`: a `&Cown<T>`, or a slice, a `&Vec` or a `&[_; N]` of cowns.
 ///
 /// Consecutive readers of a cown hold it together; a writer waits for those before it, and readers that come
 /// behind a waiting writer wait for that one, so nobody starves. That is why the value must be `Sync`.
@@ -115,9 +151,15 @@ pub struct Read<C>(C);
 /// let (prices, cart) = (Cown::new(vec![3, 5]), Cown::new(0));
 /// drop(when_on(Inline, (read(&prices), &cart), |(prices, mut cart)| *cart += prices.iter().sum::<i32>()));
 /// assert_eq!(when_on(Inline, read(&cart), |cart| *cart).wait().unwrap(), 8);
+///
+/// let shelves = vec![Cown::new(1), Cown::new(2)];
+/// assert_eq!(when_on(Inline, read(&shelves), |all| all.iter().sum::<i32>()).wait().unwrap(), 3);
 /// ```
-pub fn read<T>(cown: &Cown<T>) -> Read<&Cown<T>> {
-    Read(cown)
+pub fn read<C>(cowns: C) -> Read<C>
+where
+    Read<C>: Requests,
+{
+    Read(cowns)
 }
 
 // SAFETY: one cown, one guard.
@@ -143,117 +185,3 @@ unsafe impl<T: Send + Sync + 'static> Requests for Read<&Cown<T>> {
         unsafe { ReadGuard::new(held.next().want) }
     }
 }
-
-// SAFETY: one guard for each cown shown.
-unsafe impl<T: Send + 'static> Requests for &[Cown<T>] {
-    /// How many.
-    type Shape = usize;
-    type Guards<'a> = Guards<'a, T>;
-
-    #[inline]
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
-        self.iter().for_each(|c| see(Erased::new(c)));
-    }
-
-    fn shape(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    unsafe fn guards<'a>(count: &usize, held: &mut Held<'a>) -> Guards<'a, T> {
-        // SAFETY: passed on from the caller.
-        unsafe { Guards::new(held.some(*count)) }
-    }
-}
-
-// SAFETY: as the slice does.
-unsafe impl<T: Send + 'static> Requests for &Vec<Cown<T>> {
-    /// How many.
-    type Shape = usize;
-    type Guards<'a> = Guards<'a, T>;
-
-    #[inline]
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
-        self.iter().for_each(|c| see(Erased::new(c)));
-    }
-
-    fn shape(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    unsafe fn guards<'a>(count: &usize, held: &mut Held<'a>) -> Guards<'a, T> {
-        // SAFETY: passed on from the caller.
-        unsafe { <&[Cown<T>]>::guards(count, held) }
-    }
-}
-
-// SAFETY: shows none, makes none.
-unsafe impl Requests for () {
-    type Shape = ();
-    type Guards<'a> = ();
-
-    fn count(&self) -> usize {
-        0
-    }
-
-    fn visit<'s>(&'s self, _: &mut impl FnMut(Erased<'s>)) {}
-
-    fn shape(&self) {}
-
-    unsafe fn guards((): &(), _: &mut Held<'_>) {}
-}
-
-macro_rules! tuple {
-    ($($name:ident $index:tt),*) => {
-        // SAFETY: each member makes guards for what it shows, in turn.
-        unsafe impl<$($name: Requests),*> Requests for ($($name,)*) {
-            type Shape = ($($name::Shape,)*);
-            type Guards<'a> = ($($name::Guards<'a>,)*);
-
-            #[inline]
-            fn count(&self) -> usize {
-                0 $(+ self.$index.count())*
-            }
-
-            #[inline]
-            fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
-                $(self.$index.visit(see);)*
-            }
-
-            #[inline]
-            fn shape(&self) -> Self::Shape {
-                ($(self.$index.shape(),)*)
-            }
-
-            #[inline]
-            unsafe fn guards<'a>(shape: &Self::Shape, held: &mut Held<'a>) -> Self::Guards<'a> {
-                // SAFETY: passed on from the caller.
-                unsafe { ($($name::guards(&shape.$index, held),)*) }
-            }
-        }
-    };
-}
-
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

@@ -197,19 +197,6 @@ fn a_worker_that_would_block_panics_before_it_is_in_line() {
 }
 
 #[test]
-fn the_same_cown_twice_is_refused_and_leaves_nothing_in_line() {
-    let (cown, other) = (Cown::new(0), Cown::new(0));
-    for refused in [
-        catch_unwind(AssertUnwindSafe(|| drop(acquire((&cown, &other, read(&cown))).wait()))),
-        catch_unwind(AssertUnwindSafe(|| drop(block_on(acquire((&cown, &other, &cown)))))),
-    ] {
-        assert!(refused.unwrap_err().downcast_ref::<&str>().unwrap().contains("same cown twice"));
-    }
-    assert!(is_free(&cown) && is_free(&other));
-    drop(acquire((read(&cown), read(&cown))).wait());
-}
-
-#[test]
 fn results_are_futures_whatever_became_of_the_behavior() {
     let cown = Cown::new(1);
     let held = acquire(&cown).wait();

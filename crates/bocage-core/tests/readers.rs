@@ -76,19 +76,6 @@ fn a_writer_is_not_starved_by_readers_that_keep_coming() {
 }
 
 #[test]
-fn a_cown_read_twice_by_one_behavior_is_acquired_once_and_a_write_includes_a_read() {
-    let pool = Pool::new(1, Successors::Next);
-    let cown = Cown::new(3);
-    let both = when_on(pool.way(), (read(&cown), read(&cown)), |(a, b)| *a + *b);
-    assert_eq!(both.wait().unwrap(), 6);
-    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        drop(when_on(pool.way(), (read(&cown), &cown), |(_, mut b)| *b = 0));
-    }));
-    assert!(refused.is_err(), "a shared and an exclusive reference to one value can't be had");
-    assert_eq!(when_on(pool.way(), read(&cown), |cown| *cown).wait().unwrap(), 3);
-}
-
-#[test]
 fn a_reader_that_panics_poisons_nothing_and_a_dropped_one_releases() {
     let pool = Pool::new(2, Successors::Next);
     let cown = Cown::new(1);

@@ -1,9 +1,7 @@
 //! What a behavior can ask for, and in which shape it gets it.
 #![cfg(not(loom))]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use bocage_core::{Cown, Failure, Handle, Inline, Requests, when_on};
+use bocage_core::{Cown, Failure, Inline, Requests, read, when_on};
 
 fn run<Q: Requests, R: Send + 'static>(
     requests: Q,
@@ -50,22 +48,50 @@ fn a_behavior_without_cowns_runs() {
 }
 
 #[test]
-fn a_cown_that_is_named_twice_is_refused_at_once_and_stays_usable() {
-    let cowns: Vec<Cown<u32>> = (0..20).map(Cown::new).collect();
-    let mut twice = cowns.clone();
-    twice.push(cowns[3].clone());
-    let refused: [&dyn Fn() -> Handle<()>; 3] =
-        [&|| when_on(Inline, (&cowns[0], &cowns[0].clone()), |_| ()), &|| when_on(Inline, &twice, |_| ()), &|| {
-            when_on(Inline, (&cowns[..2], (&cowns[2], &cowns[1])), |_| ())
-        }];
-    for schedule in refused {
-        let panic = catch_unwind(AssertUnwindSafe(schedule)).expect_err("it is refused");
-        let text = panic.downcast_ref::<&str>().copied().map(String::from).or(panic.downcast_ref().cloned()).unwrap();
-        assert!(text.contains("the same cown twice"), "{text}");
-    }
-    assert_eq!(run(&cowns, |all| all.iter().sum::<u32>()).unwrap(), 190);
-    drop(twice);
-    assert!(cowns.iter().all(|cown| cown.references() == 1), "no reference is left behind");
+fn lists_of_cowns_are_read_as_they_are_written_in_every_form() {
+    let cowns = [Cown::new(1), Cown::new(2), Cown::new(3)];
+    let list = cowns.to_vec();
+    let written = run((&cowns, &list[..1], &list[1..].to_vec()), |([_, _, c], a, b)| {
+        assert!(a.into_iter().chain(b).all(|guard| guard.is_alias()));
+        *c
+    });
+    assert_eq!(written.unwrap(), 3);
+    let seen = run((read(&cowns), read(&list[..2]), read(&list)), |([a, b, c], some, all)| {
+        ([*a, *b, *c], [some[0], some[1]], all.iter().copied().collect::<Vec<_>>())
+    });
+    assert_eq!(seen.unwrap(), ([1, 2, 3], [1, 2], vec![1, 2, 3]));
+}
+
+#[test]
+fn lists_of_requests_have_guards_of_their_members_in_every_form() {
+    let (a, b, c, text) = (Cown::new(1), Cown::new(2), Cown::new(3), Cown::new(String::from("x")));
+    let swapped = run([&a, &b], |[mut a, mut b]| std::mem::swap(&mut *a, &mut *b));
+    swapped.unwrap();
+    let (reads, pairs) = ([read(&a), read(&b)], vec![(&c, read(&text))]);
+    let seen = run((&reads[..], &pairs), |(reads, mut pairs)| {
+        let (c, text) = &mut pairs[0];
+        **c += 1;
+        (*reads[0], *reads[1], **c, text.len())
+    });
+    assert_eq!(seen.unwrap(), (2, 1, 4, 1));
+    let owned: Vec<&Cown<i32>> = [&a, &b, &c].into_iter().filter(|cown| **cown != b).collect();
+    assert_eq!(run(owned, |guards| guards.iter().map(|n| **n).sum::<i32>()).unwrap(), 6);
+}
+
+#[test]
+fn empty_lists_ask_for_nothing_wherever_they_are() {
+    let (cown, none) = (Cown::new(1), Vec::<Cown<u8>>::new());
+    let nothing: [&Cown<u8>; 0] = [];
+    let seen = run(
+        (read(&none), (&cown, &none[..], nothing), [(), ()], Vec::<(&Cown<u8>, ())>::new()),
+        |(a, (mut cown, b, []), [(), ()], c)| {
+            *cown += 1;
+            a.len() + b.len() + c.len()
+        },
+    );
+    assert_eq!(seen.unwrap(), 0);
+    assert_eq!(run(read(&[] as &[Cown<u8>; 0]), |[]| 1).unwrap(), 1);
+    assert_eq!(run(&cown, |cown| *cown).unwrap(), 2);
 }
 
 #[test]

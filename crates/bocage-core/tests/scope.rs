@@ -10,7 +10,10 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use block_on::block_on;
-use bocage_core::{Cown, Executor, Failure, Inline, Ready, acquire, enter_worker, read, scope, try_acquire, when_on};
+use bocage_core::{
+    Cown, Erased, Executor, Failure, Held, Inline, Ready, Requests, acquire, enter_worker, read, scope, try_acquire,
+    when_on,
+};
 use pool::{Pool, Successors};
 
 #[test]
@@ -160,11 +163,27 @@ fn what_an_executor_cancels_drops_what_it_borrowed_before_the_end() {
 }
 
 #[test]
-fn a_refused_request_does_not_keep_the_scope_open() {
+fn a_request_that_panics_does_not_keep_the_scope_open() {
+    /// Shows its cown, and panics then.
+    struct Broken<'a>(&'a Cown<i32>);
+    // SAFETY: it never gets as far as guards.
+    unsafe impl Requests for Broken<'_> {
+        type Shape = ();
+        type Guards<'a> = ();
+        fn count(&self) -> usize {
+            1
+        }
+        fn visit<'s>(&'s self, see: &mut impl FnMut(Erased<'s>)) {
+            see(Erased::new(self.0));
+            panic!("on purpose")
+        }
+        fn shape(&self) {}
+        unsafe fn guards((): &(), _: &mut Held<'_>) {}
+    }
     let cown = Cown::new(0);
     scope(|s| {
-        let refused = catch_unwind(AssertUnwindSafe(|| s.when_on(Inline, (&cown, &cown), |_| ())));
-        assert!(refused.is_err());
+        let broken = catch_unwind(AssertUnwindSafe(|| s.when_on(Inline, Broken(&cown), |()| ())));
+        assert!(broken.is_err());
     });
     assert!(try_acquire(&cown).is_some());
 }

@@ -229,10 +229,6 @@ impl Program {
 
     /// Schedules `body` to run when all cowns of `requests` are acquired; see [`when_on`]. Others, or this one, may
     /// run before it returns.
-    ///
-    /// # Panics
-    ///
-    /// As [`when_on`].
     pub fn when<Q, R, F>(&self, requests: Q, body: F) -> Handle<R>
     where
         Q: Requests,

@@ -106,7 +106,7 @@ impl Queue {
     pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Ready> {
         let turns = self.turns.get() - 1;
         self.turns.set(turns);
-        if turns % BUDGET == 0
+        if turns.is_multiple_of(BUDGET)
             && let Some(old) = self.fair_turn(injector, pushed)
         {
             return Some(old);

@@ -78,7 +78,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If the runtime has stopped ([`try_when`](Self::try_when) says so instead), or as [`when_on`] does.
+    /// If the runtime has stopped ([`try_when`](Self::try_when) says so instead).
     pub fn when<Q, R, F>(&self, requests: Q, body: F) -> Handle<R>
     where
         Q: Requests,

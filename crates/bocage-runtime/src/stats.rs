@@ -23,7 +23,8 @@ pub struct WorkerStats {
     pub spins: u64,
     /// How often an enqueue of its behaviors had to yield to another thread in the middle of its own.
     pub stalled: u64,
-    /// The most behaviors that stood in its queue at once, the one that runs and the one handed over not counted.
+    /// The most behaviors that stood in its queue at once. Not counted are the one that runs, and those that it keeps for
+    /// itself: one handed over, and the newest that its body scheduled.
     pub longest_queue: u64,
 }
 

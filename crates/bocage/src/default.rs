@@ -13,14 +13,14 @@ static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 ///
 /// In a behavior it schedules on the runtime that runs it, in a [deterministic](crate::deterministic) program on that
 /// one's thread, elsewhere on the [`default_runtime`]. Behaviors that share a cown run in the order in which they were scheduled (by one thread, or by causality). A body
-/// may schedule on cowns that it holds: that runs after it.
+/// may schedule on cowns that it holds: that runs after it. A cown that is named more than once is acquired once, and one
+/// of its guards has the value: see [`Guard`](crate::Guard#aliases).
 ///
 /// One allocation; O(n log n) for n cowns.
 ///
 /// # Panics
 ///
-/// - If `requests` names the same cown twice: two guards would give two exclusive references to one value.
-/// - If the default runtime can't be started, as the system refuses a thread.
+/// If the default runtime can't be started, as the system refuses a thread.
 ///
 /// ```
 /// use bocage::{Cown, when};

@@ -34,7 +34,7 @@
 //! let (rate, log) = (Cown::new(3), Cown::new(Vec::new()));
 //!
 //! let total = when((&prices[..], &rate), |(prices, rate)| {
-//!     prices.iter().map(|price| **price * *rate).sum::<u64>()
+//!     prices.iter().map(|price| price * *rate).sum::<u64>()
 //! });
 //! when((&total.cown(), &log), |(total, mut log)| log.push(format!("total {}", *total)));
 //! assert_eq!(when(&log, |log| log.join(", ")).wait()?, "total 165");
