@@ -63,8 +63,6 @@ mod hold;
 mod idle;
 mod mailbox;
 mod pool;
-#[cfg(doctest)]
-mod refused;
 mod release;
 mod request;
 mod scope;

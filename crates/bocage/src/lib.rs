@@ -22,10 +22,11 @@
 //! # Ok::<(), bocage::Failure>(())
 //! ```
 //!
-//! What `when` takes is a [`Requests`]: a cown, a slice or a `Vec` of cowns, a tuple of these. A cown may be asked
-//! for only to be [`read`]: behaviors that read it run at the same time. What `when` gives is a [`Handle`] of the result.
-//! Wait for it on a plain thread; `.await` it in any async runtime; in a behavior, ask for the result as one asks for
-//! any cown, or ignore it.
+//! What `when` takes is a [`Requests`]: a cown, a slice, a `Vec` or an array of cowns, a tuple of these. A cown may be
+//! asked for only to be [`read`]: behaviors that read it run at the same time. It may be named [twice](Guard#aliases).
+//!
+//! What `when` gives is a [`Handle`] of the result. Wait for it on a plain thread; `.await` it in any async runtime; in a
+//! behavior, ask for the result as one asks for any cown, or ignore it.
 //!
 //! ```
 //! use bocage::{Cown, when};

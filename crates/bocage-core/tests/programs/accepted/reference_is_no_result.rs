@@ -1,0 +1,8 @@
+//! A value may be a result.
+
+use bocage_core::{Cown, Inline, read, when_on};
+
+fn main() {
+    let cown = Cown::new(String::new());
+    drop(when_on(Inline, read(&cown), |guard| (*guard).clone()));
+}

@@ -1,0 +1,8 @@
+//! A guard may not be a result.
+
+use bocage_core::{Cown, Inline, when_on};
+
+fn main() {
+    let cown = Cown::new(1);
+    drop(when_on(Inline, &cown, |guard| guard));
+}
