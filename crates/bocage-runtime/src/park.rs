@@ -53,6 +53,10 @@
 //! searching, and the pusher woke somebody: a change after C again. A wake may find, under the lock, that
 //! somebody searches by now, and do without: also a change after C, or C was not what it saw.
 //!
+//! A thief pushes too: what it takes beside the behavior that it runs goes into its own queue. Its last look is
+//! what rule 1 asks for: a fence, and only then a look at the word. (The word as the thief left it would not do:
+//! somebody may have parked since, and looked at the thief's queue before the push was visible.)
+//!
 //! Work in the slot or the queue of a worker itself needs no wake for that worker: it parks only after it
 //! found both empty, and only it fills them.
 //!
@@ -247,8 +251,11 @@ impl Idle {
         if searching(word) > 0 {
             return;
         }
-        // Pairs with the fence in `work_pushed` and `kept_newest`.
+        // Pairs with the fence in `work_pushed` and `kept_newest`, and with itself.
         fence(Ordering::SeqCst);
+        // Relaxed: the fence orders it. A new look, since a thief leaves with more than it runs: whoever parked since
+        // `word` may have looked too early to see what is in the thief's queue, and then it is for us to see him.
+        let word = self.word.load(Ordering::Relaxed);
         if parked(word) > 0 && work_left(if watched(word) { Look::Queues } else { Look::Newest }) {
             self.wake_one();
         }

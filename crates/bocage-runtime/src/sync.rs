@@ -7,10 +7,23 @@
 pub(crate) use loom::{
     sync::{
         Condvar, Mutex, MutexGuard,
-        atomic::{AtomicU8, AtomicU64, Ordering, fence},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     thread::{self, Thread},
 };
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref FENCES: AtomicU64 = AtomicU64::new(0);
+}
+
+/// Loom never switches threads at a fence, and so would not see what happens if another thread's fence comes between
+/// ours and what is before it. A counter of fences, which orders nothing else, makes it try all their orders.
+#[cfg(loom)]
+pub(crate) fn fence(order: Ordering) {
+    FENCES.fetch_add(1, Ordering::Relaxed);
+    loom::sync::atomic::fence(order);
+}
 
 #[cfg(not(loom))]
 pub(crate) use std::{
