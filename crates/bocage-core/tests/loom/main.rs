@@ -1,0 +1,22 @@
+//! Models of the queue protocol, for the loom model checker.
+//!
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p bocage-core --release --test loom`
+//!
+//! | the story | file |
+//! |---|---|
+//! | request order, with reads and writes; release against late enqueue | `order.rs`, `readers.rs` |
+//! | batch against batch, and against single behaviors | `batch.rs` |
+//! | async cancel against grant; a thread that blocks | `acquisition.rs` |
+//! | scope end against last release | `scope.rs` |
+//!
+//! Each model checks exclusion (the values are loom cells, which notice two accesses at once, or one that
+//! does not happen after the other), that nothing is lost (every body ran, every block and value was
+//! dropped: loom reports an `Arc` that leaks) and that the order of scheduling is the order of running.
+#![cfg(loom)]
+
+mod acquisition;
+mod batch;
+mod order;
+mod readers;
+mod scope;
+mod stage;
