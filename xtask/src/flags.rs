@@ -16,6 +16,8 @@ pub enum Verb {
     Test(Test),
     Lint(Lint),
     Loom(Loom),
+    Stress(Stress),
+    Valgrind(Valgrind),
     Wheel(Wheel),
     Bench(Bench),
     Docs(Docs),
@@ -30,6 +32,9 @@ Usage: cargo xtask VERB [FLAGS]
   test    run every test: the Rust crates, the loom models, each Python found
   lint    check format, lints, licenses and types
   loom    explore the loom models of the lock-free protocols
+  stress  run all features at once for some minutes
+  valgrind
+          run the engine's test programs under valgrind
   wheel   build a wheel for each Python found
   bench   run a benchmark and print its table
   docs    build the API documentation and the book
@@ -131,13 +136,75 @@ pub struct Loom {
 }
 
 const LOOM: &str = "\
-Runs the crates' tests/loom.rs models under the loom model checker, in target/loom.
+Runs the crates' tests/loom models under the loom model checker, in target/loom.
 
 Usage: cargo xtask loom [--full] [NAME] [-- ARGS...]
 
   --full   every interleaving. Without it at most LOOM_MAX_PREEMPTIONS (default 2) preemptions a run, which takes
            minutes and finds most mistakes; with it a model may take hours
   NAME     only the models whose name has this in it; ARGS go to the test programs too
+";
+
+/// The flags of `stress`.
+#[derive(Debug)]
+pub struct Stress {
+    pub minutes: f64,
+    pub seed: Option<u64>,
+}
+
+const STRESS: &str = "\
+Runs all features at once over the same cowns, in the release profile: reads and writes, batches, results, scopes,
+acquisitions that are given up, panics, deterministic programs, runtimes that start and stop. Exclusive access and the
+order of scheduling are checked all the time, that nothing is lost or leaked after each round, and in the end that
+memory has not grown. Each round's seed is printed.
+
+Usage: cargo xtask stress [--minutes N] [--seed SEED]
+
+  --minutes N    for so long (default 1), which is some ten million behaviors on two processors
+  --seed SEED    runs the round of this seed again and again; what its threads do is the same each time, how they
+                 interleave is not
+";
+
+/// The flags of `valgrind`.
+#[derive(Debug, Default)]
+pub struct Valgrind {
+    pub tool: Tool,
+    /// Empty: all of them.
+    pub names: Vec<String>,
+}
+
+/// One of valgrind's tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tool {
+    #[default]
+    Memcheck,
+    Helgrind,
+    Drd,
+}
+
+impl std::str::FromStr for Tool {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "memcheck" => Ok(Tool::Memcheck),
+            "helgrind" => Ok(Tool::Helgrind),
+            "drd" => Ok(Tool::Drd),
+            _ => Err(format!("`{name}` is none of memcheck, helgrind, drd")),
+        }
+    }
+}
+
+const VALGRIND: &str = "\
+Runs the test programs of bocage-core, bocage-runtime and bocage under valgrind, with few and short random programs.
+
+Usage: cargo xtask valgrind [--tool TOOL] [NAME]...
+
+  --tool TOOL   memcheck (the default): memory that is used after it was freed, or never set, or lost. That is a
+                failure, but for what xtask/valgrind.supp explains.
+                helgrind, drd: races. They know nothing of atomics: what they report is printed and fails nothing, and
+                the book's page on testing says what to make of it. Without NAME, two small programs
+  NAME          only the programs with one of these in `PACKAGE TEST`
 ";
 
 /// The flags of `wheel`.
@@ -218,6 +285,8 @@ pub fn parse(mut parser: Parser) -> Result<Verb, lexopt::Error> {
         "test" => test(parser),
         "lint" => lint(parser),
         "loom" => loom(parser),
+        "stress" => stress(parser),
+        "valgrind" => valgrind(parser),
         "wheel" => wheel(parser),
         "bench" => bench(parser),
         "docs" => docs(parser),
@@ -282,6 +351,37 @@ fn loom(mut parser: Parser) -> Result<Verb, lexopt::Error> {
     Ok(Verb::Loom(flags))
 }
 
+fn stress(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Stress { minutes: 1.0, seed: None };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Verb::Help(STRESS)),
+            Long("minutes") => flags.minutes = parser.value()?.parse_with(minutes)?,
+            Long("seed") => flags.seed = Some(parser.value()?.parse()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Stress(flags))
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|_| format!("`{text}` is no number of minutes"))?;
+    if minutes > 0.0 && minutes.is_finite() { Ok(minutes) } else { Err(format!("`{text}` minutes are none")) }
+}
+
+fn valgrind(mut parser: Parser) -> Result<Verb, lexopt::Error> {
+    let mut flags = Valgrind::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Verb::Help(VALGRIND)),
+            Long("tool") => flags.tool = parser.value()?.parse()?,
+            Value(name) => flags.names.push(name.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Verb::Valgrind(flags))
+}
+
 fn wheel(mut parser: Parser) -> Result<Verb, lexopt::Error> {
     let mut flags = Wheel::default();
     while let Some(arg) = parser.next()? {
@@ -337,8 +437,8 @@ mod tests {
     #[test]
     fn no_verb_lists_every_verb() {
         let Ok(Verb::Help(text)) = parsed(&[]) else { panic!("expected the list") };
-        for verb in ["demo", "test", "lint", "loom", "wheel", "bench", "docs"] {
-            assert!(text.contains(&format!("\n  {verb} ")), "{verb} is not listed");
+        for verb in ["demo", "test", "lint", "loom", "stress", "valgrind", "wheel", "bench", "docs"] {
+            assert!(text.lines().any(|line| line.split_whitespace().next() == Some(verb)), "{verb} is not listed");
             let Ok(Verb::Help(own)) = parsed(&[verb, "--help"]) else { panic!("{verb} has no help") };
             assert!(own.contains(&format!("cargo xtask {verb}")), "{own}");
         }
@@ -369,5 +469,7 @@ mod tests {
         assert!(parsed(&["test", "--full"]).unwrap_err().contains("--full"));
         assert!(parsed(&["bench", "--rounds", "0"]).unwrap_err().contains('0'));
         assert!(parsed(&["bench", "--json"]).unwrap_err().contains("--json"));
+        assert!(parsed(&["stress", "--minutes", "-1"]).unwrap_err().contains("-1"));
+        assert!(parsed(&["valgrind", "--tool", "tsan"]).unwrap_err().contains("memcheck, helgrind, drd"));
     }
 }

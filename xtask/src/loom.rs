@@ -35,7 +35,7 @@ pub fn run_briefly(workspace: &Workspace) -> Result<()> {
 fn models(workspace: &Workspace) -> Result<Command> {
     let packages = workspace.packages_with_test("loom");
     if packages.is_empty() {
-        return Err(Error::new("no crate has a tests/loom.rs"));
+        return Err(Error::new("no crate has a test target named loom"));
     }
     let mut command = workspace.cargo();
     // Optimised, since the time goes into running every interleaving; and in a folder of its own, since every

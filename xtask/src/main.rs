@@ -6,7 +6,7 @@
 //! - [`workspace`]: where things are: the root, the target folder, what cargo knows of the members;
 //! - [`process`]: starting a program and saying what went wrong; [`steps`]: several in a row, with a summary;
 //! - [`python`]: finding interpreters; [`venv`]: virtual environments and the pinned packages in them;
-//! - [`wheel`], [`demo`], [`test`], [`lint`], [`loom`], [`bench`], [`docs`]: the verbs;
+//! - [`wheel`], [`demo`], [`test`], [`lint`], [`loom`], [`stress`], [`valgrind`], [`bench`], [`docs`]: the verbs;
 //! - [`shown`] and [`typing`]: two checks that verbs share;
 //! - [`rounds`], [`machine`] and [`table`]: what `bench` reads, says and prints; [`counts`] and [`callgrind`]: what it
 //!   counts instead of timing it.
@@ -30,9 +30,11 @@ mod python;
 mod rounds;
 mod shown;
 mod steps;
+mod stress;
 mod table;
 mod test;
 mod typing;
+mod valgrind;
 mod venv;
 mod wheel;
 mod workspace;
@@ -72,6 +74,8 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Test(flags) => test::run(&workspace, &flags)?,
         Verb::Lint(flags) => lint::run(&workspace, &flags)?,
         Verb::Loom(flags) => loom::run(&workspace, &flags)?,
+        Verb::Stress(flags) => stress::run(&workspace, &flags)?,
+        Verb::Valgrind(flags) => valgrind::run(&workspace, &flags)?,
         Verb::Wheel(flags) => wheel::run(&workspace, &flags)?,
         Verb::Bench(flags) => bench::run(&workspace, &flags)?,
         Verb::Docs(flags) => docs::run(&workspace, &flags)?,

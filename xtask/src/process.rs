@@ -61,8 +61,10 @@ fn shown(command: &Command) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let mut line = String::new();
     for (name, value) in command.get_envs() {
-        if let Some(value) = value.filter(|_| name == "RUSTFLAGS" || name.to_string_lossy().starts_with("LOOM_")) {
-            line += &format!("{}={} ", name.to_string_lossy(), quoted(value, &here));
+        let name = name.to_string_lossy();
+        let is_shown = name == "RUSTFLAGS" || name.starts_with("LOOM_") || name.starts_with("BOCAGE_");
+        if let Some(value) = value.filter(|_| is_shown) {
+            line += &format!("{name}={} ", quoted(value, &here));
         }
     }
     // Cargo names itself by a toolchain's long path; the one on PATH does the same.
