@@ -184,11 +184,13 @@ impl Scene {
             ([], []) => schedule!((), () => scene.body(id, past, vec![], vec![])),
             ([w], []) => schedule!(w, w => scene.body(id, past, vec![w], vec![])),
             ([], [r]) => schedule!(read(r), r => scene.body(id, past, vec![], vec![r])),
-            (w, []) => schedule!(w, w => scene.body(id, past, w, vec![])),
-            (w, [r]) => schedule!((w, read(r)), (w, r) => scene.body(id, past, w, vec![r])),
-            (w, [r, s]) => schedule!((read(r), w, read(s)), (r, w, s) => scene.body(id, past, w, vec![r, s])),
+            (w, []) => schedule!(w, w => scene.body(id, past, w.into_iter().collect(), vec![])),
+            (w, [r]) => schedule!((w, read(r)), (w, r) => scene.body(id, past, w.into_iter().collect(), vec![r])),
+            (w, [r, s]) => {
+                schedule!((read(r), w, read(s)), (r, w, s) => scene.body(id, past, w.into_iter().collect(), vec![r, s]))
+            }
             (w, [r, s, t]) => {
-                schedule!((w, (read(r), read(s)), read(t)), (w, (r, s), t) => scene.body(id, past, w, vec![r, s, t]))
+                schedule!((w, (read(r), read(s)), read(t)), (w, (r, s), t) => scene.body(id, past, w.into_iter().collect(), vec![r, s, t]))
             }
             _ => unreachable!("more than {MOST_READS} cowns to read"),
         };

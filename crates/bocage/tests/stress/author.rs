@@ -387,13 +387,15 @@ fn request(on: On<'_>, job: Job, writes: Vec<Ask>, reads: Vec<Ask>, flat: bool) 
                 vec![]
             )
         }
-        (_, [], true) => schedule!(&writes, w => w, vec![]),
-        (w, [], false) => schedule!(w, w => w, vec![]),
-        (w, [r], _) => schedule!((w, read(r)), (w, r) => w, vec![r]),
-        (w, [r, s], _) => schedule!((read(r), w, read(s)), (r, w, s) => w, vec![r, s]),
-        (w, [r, s, t], _) => schedule!((read(r), w, (read(s), read(t))), (r, w, (s, t)) => w, vec![r, s, t]),
+        (_, [], true) => schedule!(&writes, w => w.into_iter().collect(), vec![]),
+        (w, [], false) => schedule!(w, w => w.into_iter().collect(), vec![]),
+        (w, [r], _) => schedule!((w, read(r)), (w, r) => w.into_iter().collect(), vec![r]),
+        (w, [r, s], _) => schedule!((read(r), w, read(s)), (r, w, s) => w.into_iter().collect(), vec![r, s]),
+        (w, [r, s, t], _) => {
+            schedule!((read(r), w, (read(s), read(t))), (r, w, (s, t)) => w.into_iter().collect(), vec![r, s, t])
+        }
         (w, [r, s, t, u], _) => {
-            schedule!((w, read(r), read(s), read(t), read(u)), (w, r, s, t, u) => w, vec![r, s, t, u])
+            schedule!((w, read(r), read(s), read(t), read(u)), (w, r, s, t, u) => w.into_iter().collect(), vec![r, s, t, u])
         }
         _ => unreachable!("more than {MOST_READS} cowns to read"),
     }
