@@ -28,10 +28,10 @@ impl Cown {
 impl Drop for Cown {
     fn drop(&mut self) {
         // The last handle of a cown that code here acquired and never released: nobody else could release it
-        // any more, and what waits for it would wait for ever. Two references: this handle's, the queue's.
+        // any more, and what waits for it would wait for ever. One reference: this handle's.
         // SAFETY: an instance is dropped by its interpreter, on an attached thread.
         let py = unsafe { crate::py::Attached::assume() };
-        if self.handle.core().references() <= 2
+        if self.handle.core().references() <= 1
             && self.handle.cell().has_token(py)
             && let Ok(state) = State::current(py)
         {
