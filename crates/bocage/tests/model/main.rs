@@ -19,8 +19,8 @@
 //! way round, or pass for enqueued one after the other; a reader that takes the cown whoever is before it, and a writer that
 //! takes it whoever reads; a panic that poisons nothing; a body that runs though a value is missing; an executor that loses
 //! a behavior. Not seen to catch: a phase 2 that comes a few nanoseconds too early, and a reader that is counted a few too
-//! late, which two processors do not hit in some thousand programs. The core's loom models catch both, and the stress test
-//! the second.
+//! late, which two processors do not hit in some thousand programs. The core's loom models catch both, and so does the stress
+//! test within a minute.
 
 mod machine;
 mod program;
