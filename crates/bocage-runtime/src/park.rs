@@ -19,7 +19,7 @@
 //! | PARKED    | stopped   | whoever stops them all | the runtime stops                                |
 //! | -         | WATCHING  | a worker that parks    | nobody watches, and not all others are parked    |
 //! | WATCHING  | RUNNING   | the worker             | it saw a newest that its owner does not get to   |
-//! | WATCHING  | PARKED    | the worker             | all are parked, and no newest is left            |
+//! | WATCHING  | PARKED    | the worker             | all are parked                                   |
 //!
 //! Both counts and `WATCHING` live in one atomic word, so that one load answers "must I wake somebody?". Only a holder
 //! of the sleepers' lock changes `parked`, or sets `WATCHING`.
@@ -350,20 +350,18 @@ impl Parked<'_> {
         Ok(())
     }
 
-    /// WATCHING to PARKED, if all are parked; `work_left` looks whether one is needed all the same.
-    pub fn stop_watching(&mut self, work_left: impl FnOnce(Look) -> bool) {
-        let word = {
-            let mut sleepers = lock(&self.idle.sleepers);
-            if sleepers.list.len() < self.idle.flags.len() {
-                return;
-            }
-            let own = sleepers.list.iter_mut().find(|sleeper| sleeper.worker == self.worker);
-            own.expect("all are on the list").watches = false;
-            self.watches = false;
-            // Relaxed: the fence in `last_look` orders it.
-            self.idle.word.fetch_sub(WATCHING, Ordering::Relaxed) - WATCHING
-        };
-        self.idle.last_look(word, work_left);
+    /// WATCHING to PARKED, if all are parked. No last look is needed: a worker parks only when it has no newest, and whoever
+    /// is woken from now on sees that nobody watches.
+    pub fn stop_watching(&mut self) {
+        let mut sleepers = lock(&self.idle.sleepers);
+        if sleepers.list.len() < self.idle.flags.len() {
+            return;
+        }
+        let own = sleepers.list.iter_mut().find(|sleeper| sleeper.worker == self.worker);
+        own.expect("all are on the list").watches = false;
+        self.watches = false;
+        // Relaxed: the lock orders it for whoever is woken.
+        self.idle.word.fetch_sub(WATCHING, Ordering::Relaxed);
     }
 
     fn why_woken(&self) -> Option<Woken> {

@@ -292,7 +292,7 @@ impl Worker {
                     }
                 }
             }
-            parked.stop_watching(|look| self.shared.work_left(look));
+            parked.stop_watching();
         }
         Ok(parked.sleep())
     }

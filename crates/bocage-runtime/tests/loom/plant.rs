@@ -105,7 +105,7 @@ impl Plant {
                     Ok(()) => return Some(Woken::ToLook),
                 }
             }
-            parked.stop_watching(|look| self.work_left(look));
+            parked.stop_watching();
         }
         Some(parked.sleep())
     }
