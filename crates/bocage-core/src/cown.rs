@@ -25,8 +25,10 @@ pub(crate) const MISSING: u8 = 8;
 const FLAGS: u32 = 15;
 /// A writer waits for the readers that hold the cown.
 const WRITER_WAITS: u32 = 16;
+/// The readers that hold the cown own its last reference.
+const ADOPTED: u32 = 32;
 /// One reader that holds the cown.
-const READER: u32 = 32;
+const READER: u32 = 64;
 
 /// More handles than this to one cown abort the process, long before the count could wrap.
 const MAX_REFS: u32 = u32::MAX / 2;
@@ -44,9 +46,19 @@ pub(crate) struct CownHeader {
     pub(crate) word: Word,
     pub(crate) vtable: &'static Vtable,
     refs: AtomicU32,
-    /// The flags (which belong to whoever holds the cown to write), `WRITER_WAITS`, and the readers that hold
-    /// it now. See [`crate::slot`].
+    /// The flags (which belong to whoever holds the cown to write), `WRITER_WAITS`, `ADOPTED`, and the readers that
+    /// hold it now. See [`crate::slot`].
     state: AtomicU32,
+}
+
+/// What a reader found when it counted itself out.
+pub(crate) enum AfterReader {
+    /// Others read on, or nobody waits for the readers.
+    Nobody,
+    /// It was the last, and this writer has the cown now.
+    Writer(NonNull<Header>),
+    /// It was the last, and has the cown's last reference, which is now to be dropped.
+    Orphan,
 }
 
 /// Where a value is kept, if the flags don't say `EMPTY`.
@@ -91,11 +103,11 @@ impl CownHeader {
         }
     }
 
-    /// Counts a reader that holds the cown from now on.
-    pub(crate) fn count_reader(&self) {
-        // Acquire: pairs with the Release of a writer's release, through whoever granted; the reader sees
-        // what that one wrote. The count itself is published by the reader's word.
-        if self.state.fetch_add(READER, Ordering::Acquire) > MAX_READERS {
+    /// Counts so many readers that hold the cown from now on.
+    pub(crate) fn count_readers(&self, readers: u32) {
+        // Acquire: pairs with the Release of a writer's release, through whoever granted; the readers see
+        // what that one wrote. The count itself is published by the readers' words.
+        if self.state.fetch_add(readers * READER, Ordering::Acquire) > MAX_READERS {
             std::process::abort();
         }
     }
@@ -119,27 +131,45 @@ impl CownHeader {
         true
     }
 
-    /// Counts a reader out. If it was the last and a writer waits, that one has the cown now.
-    pub(crate) fn uncount_reader(&self) -> Option<NonNull<Header>> {
-        // AcqRel: Release ends our reading before the writer writes; Acquire shows us the writer.
+    /// Counts a reader out.
+    pub(crate) fn uncount_reader(&self) -> AfterReader {
+        // AcqRel: Release ends our reading before the writer writes, or the value is dropped; Acquire shows us the writer.
         let left = self.state.fetch_sub(READER, Ordering::AcqRel) - READER;
-        if left >= READER || left & WRITER_WAITS == 0 {
-            return None;
+        if left >= READER || left & (WRITER_WAITS | ADOPTED) == 0 {
+            return AfterReader::Nobody;
+        }
+        if left & ADOPTED != 0 {
+            return AfterReader::Orphan;
         }
         let writer = self.word.noted_writer();
         // Relaxed: as in `wait_for_readers`.
         self.state.fetch_sub(WRITER_WAITS, Ordering::Relaxed);
-        writer
+        writer.map_or(AfterReader::Nobody, AfterReader::Writer)
+    }
+
+    /// Leaves the caller's reference, which is the cown's last, to the readers that hold it; `false` if there is none. The
+    /// queue is empty, so none will come.
+    fn leave_to_readers(&self) -> bool {
+        // Acquire, both: pairs with the Release in `uncount_reader`.
+        let mut state = self.state.load(Ordering::Acquire);
+        while state >= READER {
+            // Release: our use of the cown comes before the drop of it by the last reader.
+            match self.state.compare_exchange_weak(state, state | ADOPTED, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
     }
 
     pub(crate) fn keep(&self) {
-        // Relaxed: whoever adds a reference already has one, or grants the cown to a reader, which passes it on.
+        // Relaxed: whoever adds a reference already has one.
         if self.refs.fetch_add(1, Ordering::Relaxed) > MAX_REFS {
             std::process::abort();
         }
     }
 
-    /// Drops a reference. With the last one the cown is freed or, if its queue is not empty, left to that.
+    /// Drops a reference. With the last one the cown is freed or, if somebody waits for it or holds it, left to them.
     ///
     /// # Safety
     ///
@@ -152,14 +182,16 @@ impl CownHeader {
         let mut refs = header.refs.load(Ordering::Acquire);
         loop {
             if refs == 1 {
+                // Nobody can enqueue any more.
+                if header.tail.adopt() {
+                    return;
+                }
+                // A reader that was in the queue may hold the cown still. It was counted before it left.
                 if header.tail.is_empty() {
-                    // A reader that was in the queue may hold the cown still. It was counted before it left.
-                    refs = header.refs.load(Ordering::Acquire);
-                    if refs == 1 {
-                        // SAFETY: nobody refers to the cown, and nobody is in its queue: nobody can reach it.
-                        return unsafe { (header.vtable.free)(this) };
+                    if !header.leave_to_readers() {
+                        // SAFETY: nobody refers to the cown, is in its queue, or holds it: nobody can reach it.
+                        unsafe { (header.vtable.free)(this) }
                     }
-                } else if header.tail.adopt() {
                     return;
                 }
                 continue;
@@ -334,7 +366,7 @@ impl<T> Cown<T> {
         unsafe { (&raw mut (*self.ptr.as_ref().storage.get()).value).cast::<T>() }
     }
 
-    /// How many references there are: handles, and one for each reader that holds the cown.
+    /// How many handles there are. (A behavior's result has one more until it is done.)
     pub fn references(&self) -> usize {
         // SAFETY: this handle keeps the block alive. Relaxed: a hint, it publishes nothing.
         unsafe { self.ptr.as_ref() }.header.refs.load(Ordering::Relaxed) as usize

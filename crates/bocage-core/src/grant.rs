@@ -16,12 +16,14 @@ use crate::slot::Slot;
 /// The cown is alive, and `slot` is one of `header`'s in its queue.
 pub(crate) unsafe fn enter(cown: &CownHeader, header: NonNull<Header>, slot: &Slot) -> bool {
     if slot.want.reads() {
-        cown.count_reader();
-        cown.keep();
+        cown.count_readers(1);
         return true;
     }
     cown.is_without_readers() || cown.wait_for_readers(header)
 }
+
+/// So many readers at most are counted in one step: their blocks are visited twice, and are to stay in the cache for that.
+const COUNTED_AT_ONCE: u32 = 32;
 
 /// Grants `cown` to `reader` and to all readers that come right after it; the writer that comes then enters.
 ///
@@ -34,21 +36,42 @@ pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Heade
         // SAFETY: `reader` is in the queue and not granted to, so that its block is there, and the queue
         // keeps the cown. A successor that was linked then is in the queue just so.
         unsafe {
-            cown.as_ref().count_reader();
-            cown.as_ref().keep();
-            reader = match mark(cown, reader, arrival) {
-                Some((next, true)) => NonNull::new_unchecked(next),
-                Some((writer, false)) => {
-                    let writer = NonNull::new_unchecked(writer);
-                    if cown.as_ref().wait_for_readers(writer) {
-                        acquired_one(writer, arrival);
+            let mut left = readers_linked_behind(cown, reader);
+            cown.as_ref().count_readers(left);
+            while left > 0 {
+                left -= 1;
+                reader = match mark(cown, reader, arrival) {
+                    Some((next, true)) => NonNull::new_unchecked(next),
+                    Some((writer, false)) => {
+                        let writer = NonNull::new_unchecked(writer);
+                        if cown.as_ref().wait_for_readers(writer) {
+                            acquired_one(writer, arrival);
+                        }
+                        return;
                     }
-                    return;
-                }
-                None => return,
-            };
+                    None => return,
+                };
+            }
         }
     }
+}
+
+/// How many readers come in a row, with `reader`, up to [`COUNTED_AT_ONCE`].
+///
+/// # Safety
+///
+/// As for [`to_readers`].
+unsafe fn readers_linked_behind(cown: NonNull<CownHeader>, reader: NonNull<Header>) -> u32 {
+    let mut reader = reader;
+    let mut count = 1;
+    while count < COUNTED_AT_ONCE {
+        // SAFETY: in the queue, and not granted to.
+        let Some((next, true)) = (unsafe { Header::slot_for(reader, cown).word.successor() }) else { break };
+        // SAFETY: what is linked is no null pointer.
+        reader = unsafe { NonNull::new_unchecked(next) };
+        count += 1;
+    }
+    count
 }
 
 /// Marks a reader that is counted as one that has the cown, and tells it. Returns its successor.

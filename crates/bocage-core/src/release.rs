@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header};
-use crate::cown::CownHeader;
+use crate::cown::{AfterReader, CownHeader};
 use crate::grant;
 use crate::slot::{Left, Slot, Word};
 
@@ -59,18 +59,19 @@ unsafe fn write(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>)
     }
 }
 
-/// Releases a cown that was held to read.
+/// Releases a cown that was held to read. It may be gone afterwards.
 unsafe fn read(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) {
-    // SAFETY: the reader's own reference keeps the cown until the end.
+    // SAFETY: a reader that is counted keeps the cown; then whoever is granted to does, or a reference.
     unsafe {
         let left = leave(header, word, cown);
-        if let Some(writer) = cown.as_ref().uncount_reader() {
-            grant::acquired_one(writer, Arrival::HandedOver);
+        match cown.as_ref().uncount_reader() {
+            AfterReader::Nobody => {}
+            AfterReader::Writer(writer) => grant::acquired_one(writer, Arrival::HandedOver),
+            AfterReader::Orphan => CownHeader::unkeep(cown),
         }
         if matches!(left, Left::Orphan) {
             CownHeader::unkeep(cown);
         }
-        CownHeader::unkeep(cown);
     }
 }
 

@@ -68,15 +68,17 @@
 //!
 //! # Grant
 //!
-//! To a writer: it has the cown. To a reader: count it, set `GRANTED` in its word; if it has a successor that
-//! reads, grant to that one next; if one that writes, that one enters.
+//! To a writer: it has the cown. To a reader: count it and the readers that are linked behind it, in one step; then set
+//! `GRANTED` in the word of each. Behind the last of them, if one that reads has linked meanwhile, grant to that one
+//! next; if one that writes, that one enters.
 //!
 //! # The life of a cown
 //!
-//! Handles and readers that hold the cown count as references; a request to write does not, nor does the queue, so
-//! that to acquire and to release a free cown is one exchange each. Instead whoever drops the last reference looks
-//! at `tail`: if the queue is empty it frees the cown, and otherwise it leaves its reference to the queue, by the
-//! mark `ORPHAN` on `tail`.
+//! Only handles count as references: not a request, nor the queue, nor who holds the cown, so that to acquire and to
+//! release a free cown is one exchange each. Instead whoever drops the last reference looks at `tail`: if the queue is
+//! not empty it leaves its reference to that, by the mark `ORPHAN` on `tail`. If it is, readers may hold the cown
+//! all the same; then it leaves it to the last of them, by the mark `ADOPTED` on the cown's state. Otherwise it frees
+//! the cown.
 //!
 //! | `tail`          | meaning                                                         |
 //! |-----------------|-----------------------------------------------------------------|
@@ -85,7 +87,7 @@
 //! | word, `ORPHAN`  | the same, and the queue owns a reference; nobody else comes     |
 //!
 //! Only a handle lets one enqueue, so an orphan's `tail` stays as it is until the behavior that it names releases,
-//! which resets it and drops the reference.
+//! which resets it and drops the reference. That may leave it to readers in turn.
 //!
 //! # The result's slot
 //!
@@ -95,7 +97,7 @@
 //!
 //! # Invariants
 //!
-//! - A cown lives while it has references or its queue is not empty.
+//! - A cown lives while it has references, its queue is not empty, or readers hold it.
 //! - A slot's memory lives until its successor has linked, or until `tail` was reset.
 //! - A reader is counted before anybody can link behind it as behind one that holds the cown, and a writer
 //!   enters only behind such a one (or behind none): so the count is never taken for zero too early.
@@ -347,8 +349,23 @@ impl Word {
         self.0.store(GRANTED, Ordering::Relaxed);
     }
 
+    /// The successor and whether it reads, if there is one already.
+    pub(crate) fn successor(&self) -> Option<(*mut Header, bool)> {
+        // Acquire: pairs with the Release in `link`: the successor's block is about to be used.
+        let word = self.0.load(Ordering::Acquire);
+        address(word).map(|successor| (successor, word & SUCCESSOR_READS != 0))
+    }
+
     /// Sets `GRANTED`; returns the successor and whether it reads, if there is one already.
     pub(crate) fn set_granted(&self) -> Option<(*mut Header, bool)> {
+        // Acquire: as in `successor`.
+        let word = self.0.load(Ordering::Acquire);
+        if let Some(successor) = address(word) {
+            // Relaxed: who links behind it has done so, and nobody but the granter and, after that, the reader itself
+            // changes or reads the word any more. The reader gets it with its grant.
+            self.0.store(word | GRANTED, Ordering::Relaxed);
+            return Some((successor, word & SUCCESSOR_READS != 0));
+        }
         // AcqRel: Release publishes the count that the reader is in to whoever links behind it; Acquire
         // pairs with the Release in `link`: the successor's block is about to be used.
         let word = self.0.fetch_or(GRANTED, Ordering::AcqRel);

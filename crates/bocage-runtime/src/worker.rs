@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bocage_core::{Ready, enter_worker};
 use crossbeam_deque::Steal;
@@ -22,6 +22,13 @@ use crate::steal::{self, Dice};
 /// How often a searcher goes round again since others were busy with the queues that it saw. After that it
 /// parks, and its last look at the queues keeps it awake if there is still something.
 const ROUNDS: usize = 8;
+
+/// For how long a searcher goes on before it parks: about as long as it would take to be woken, so that a gap in the
+/// work that is no longer than that costs nobody a wake, and a worker that finds nothing loses little.
+const PATIENCE: Duration = Duration::from_micros(20);
+
+/// Between two of its searches, so that those who work are not disturbed at each step: about half a microsecond.
+const PAUSES: u32 = 32;
 
 /// How long the watcher sleeps at first, and at most: a behavior that is kept back by a long body waits for twice as
 /// long at most.
@@ -239,7 +246,7 @@ impl Worker {
         let mut was = if idle.start_search() { Was::Searching } else { Was::Running };
         loop {
             if was == Was::Searching
-                && let Some(ready) = self.search()
+                && let Some(ready) = self.search_for_a_while()
             {
                 idle.found(|look| self.shared.work_left(look));
                 return Some(ready);
@@ -301,6 +308,21 @@ impl Worker {
     fn watch(&self) -> Vec<(usize, Seen, u64)> {
         let others = self.shared.remotes.iter().enumerate().filter(|(at, _)| *at != self.index);
         others.filter_map(|(at, remote)| Some((at, remote.newest.seen()?, self.shared.ledger.counts(at).1))).collect()
+    }
+
+    /// Searches until something comes, or it seems that nothing will.
+    fn search_for_a_while(&self) -> Option<Ready> {
+        let mut since = None;
+        loop {
+            if let Some(ready) = self.search() {
+                return Some(ready);
+            }
+            // A lone worker's own queues are empty, and so nothing will come but from outside.
+            if self.is_alone() || since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                return None;
+            }
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        }
     }
 
     /// Looks into everybody's queues.
