@@ -48,7 +48,7 @@
 //! - This crate never starts a thread and has no global queue.
 //! - A release never waits and never recurses; an enqueue waits only for a thread that is in the middle
 //!   of its own enqueue on the same cown.
-//! - One allocation for each behavior, none for a handle, a request or a release.
+//! - One block for each behavior, and so one allocation at most; none for a handle, a request or a release.
 
 mod acquire;
 mod batch;

@@ -22,7 +22,7 @@
 //!
 //! Each step is one exchange, and who makes it owns what was in the word before: a waker is dropped or woken, and a
 //! token taken or dropped, by exactly one side. That is why a claimant may go at any moment. Neither side waits for
-//! the other, so that a release stays wait-free, but for what the waker itself does.
+//! the other: a release never does, but for what the waker itself does.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

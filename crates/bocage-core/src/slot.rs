@@ -43,7 +43,8 @@
 //! 1. Swap the own slot into `tail`.
 //! 2. No predecessor: enter. Otherwise wait while the predecessor is *enqueuing*, then link behind it; if it
 //!    was *released*, or is a reader that holds the cown: enter.
-//! 3. When all slots went through 1 and 2, set every own word to *enqueued*.
+//! 3. When all slots went through 1 and 2, but for the last one's link, set every own word to *enqueued*; then link it.
+//!    So the behavior is not ready, and its block is there, until its enqueue is over.
 //!
 //! To *enter*: a reader counts itself, and has the cown. A writer has it if no reader is counted; otherwise
 //! it says that it waits and, if the last reader left just before that, has it all the same.

@@ -40,8 +40,8 @@
 //!
 //! - A behavior is counted as scheduled before it is enqueued, and as finished after its run has returned;
 //!   a runtime stops only when both counts agree. So a runtime never ends under a behavior of its own.
-//! - No cache line is written by several workers for each behavior: queues are a worker's own until they are
-//!   stolen from, counts have one writer, the parking word changes only when somebody searches or parks.
+//! - Beside the cowns' no cache line is written by several workers for each behavior: queues are a worker's own until
+//!   they are stolen from, counts have one writer, the parking word changes only when somebody searches or parks.
 //! - Nobody spins. A worker without work goes round the others' queues and parks; while others run, one of those that
 //!   are parked gets up now and then to look. A runtime in which all are parked uses no processor time.
 //! - A behavior that waits in a queue that others take from is never left there while a worker sleeps; and one that a

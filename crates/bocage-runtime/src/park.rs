@@ -20,6 +20,7 @@
 //! | -         | WATCHING  | a worker that parks    | nobody watches, and not all others are parked    |
 //! | WATCHING  | RUNNING   | the worker             | it saw a newest that its owner does not get to   |
 //! | WATCHING  | PARKED    | the worker             | all are parked                                   |
+//! | WATCHING  | SEARCHING, stopped | as from PARKED | as from PARKED                                  |
 //!
 //! Both counts and `WATCHING` live in one atomic word, so that one load answers "must I wake somebody?". Only a holder
 //! of the sleepers' lock changes `parked`, or sets `WATCHING`.

@@ -130,7 +130,8 @@ impl Queue {
         } else {
             None
         };
-        let old = injected.or_else(|| retried(|| self.stealer.steal()))?;
+        // A look is cheap, and a steal is not.
+        let old = injected.or_else(|| if self.deque.is_empty() { None } else { retried(|| self.stealer.steal()) })?;
         if let Some(hot) = self.hot() {
             self.push_back(hot);
             pushed();

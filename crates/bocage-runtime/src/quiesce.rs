@@ -66,6 +66,11 @@ pub struct Ledger {
     outside: [CachePadded<Shard>; OUTSIDE],
     /// Read by whoever schedules from outside, written when a run starts or ends.
     state: CachePadded<AtomicU64>,
+    /// Apart from the addresses above, which are read for every behavior.
+    waiting: CachePadded<Waiting>,
+}
+
+struct Waiting {
     /// How many threads wait; read by each worker that parks.
     waiters: AtomicU64,
     /// Held by a waiter from its look at the counts until it sleeps, and while the state is CLOSING.
@@ -107,9 +112,11 @@ impl Ledger {
             workers: (0..workers).map(|_| shard()).collect(),
             outside: std::array::from_fn(|_| shard()),
             state: CachePadded::new(AtomicU64::new(CLOSED)),
-            waiters: AtomicU64::new(0),
-            lock: Mutex::new(()),
-            wake: Condvar::new(),
+            waiting: CachePadded::new(Waiting {
+                waiters: AtomicU64::new(0),
+                lock: Mutex::new(()),
+                wake: Condvar::new(),
+            }),
         }
     }
 
@@ -158,7 +165,7 @@ impl Ledger {
                 return false;
             }
             // The closer holds the lock until it has decided.
-            drop(lock(&self.lock));
+            drop(lock(&self.waiting.lock));
         }
     }
 
@@ -207,10 +214,10 @@ impl Ledger {
         // Pairs with the fence in `wait`: either we see the waiter or it sees what we counted.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
-        if self.waiters.load(Ordering::Relaxed) > 0 && self.pending() == 0 {
+        if self.waiting.waiters.load(Ordering::Relaxed) > 0 && self.pending() == 0 {
             // A waiter that looked at the counts too early to see ours holds the lock until it sleeps.
-            drop(lock(&self.lock));
-            self.wake.notify_all();
+            drop(lock(&self.waiting.lock));
+            self.waiting.wake.notify_all();
         }
     }
 
@@ -229,10 +236,10 @@ impl Ledger {
         mut tick: Option<Tick<'_>>,
         busy: impl Fn() -> bool,
     ) -> Result<(), Unquiet> {
-        let _waiter = Waiter::new(&self.waiters);
+        let _waiter = Waiter::new(&self.waiting.waiters);
         loop {
             {
-                let guard = lock(&self.lock);
+                let guard = lock(&self.waiting.lock);
                 // Pairs with the fence in `look_for_waiters`.
                 fence(Ordering::SeqCst);
                 if self.reached(goal) {
@@ -244,10 +251,10 @@ impl Ledger {
                 }
                 let guard = match (left, tick.as_ref().map(|tick| tick.0)) {
                     _ if busy() => guard,
-                    (None, None) => self.wake.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner),
+                    (None, None) => self.waiting.wake.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner),
                     (left, every) => {
                         let nap = left.unwrap_or(Duration::MAX).min(every.unwrap_or(Duration::MAX));
-                        self.wake.wait_timeout(guard, nap).unwrap_or_else(std::sync::PoisonError::into_inner).0
+                        self.waiting.wake.wait_timeout(guard, nap).unwrap_or_else(std::sync::PoisonError::into_inner).0
                     }
                 };
                 drop(guard);
@@ -263,8 +270,8 @@ impl Ledger {
     /// Wakes whoever waits, to look again.
     pub fn disturb(&self) {
         // Whoever looked before holds the lock until it sleeps.
-        drop(lock(&self.lock));
-        self.wake.notify_all();
+        drop(lock(&self.waiting.lock));
+        self.waiting.wake.notify_all();
     }
 
     /// Whether this generation takes in behaviors, or may again.

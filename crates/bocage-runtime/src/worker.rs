@@ -28,7 +28,7 @@ const ROUNDS: usize = 8;
 const PATIENCE: Duration = Duration::from_micros(20);
 
 /// Between two of its searches, so that those who work are not disturbed at each step: about half a microsecond.
-const PAUSES: u32 = 32;
+const PAUSES: u32 = 12;
 
 /// How long the watcher sleeps at first, and at most: a behavior that is kept back by a long body waits for twice as
 /// long at most.
