@@ -38,7 +38,7 @@ fn its_behaviors_run_on_the_runtime_it_was_opened_on_and_are_done_at_its_end() {
             drop(other.when(count, |_| ()));
         }
     });
-    assert_eq!(home.pending(), 0);
+    home.quiesce(Some(LONG)).unwrap();
     assert_eq!(numbers, (0..1000).map(|n| n * 2).collect::<Vec<_>>());
     other.wait(Some(LONG)).unwrap();
     assert_eq!(*acquire(&count).wait().guards(), 999 * 1000);
