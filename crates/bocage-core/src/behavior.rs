@@ -521,6 +521,22 @@ where
         (whole.expect(too_large), at)
     }
 
+    /// The same, for so many requests as [`layout`](Self::layout) has seen to fit.
+    ///
+    /// # Safety
+    ///
+    /// It has.
+    #[inline]
+    unsafe fn known_layout(requests: usize) -> (Layout, usize) {
+        let front = Layout::new::<Self>();
+        let before = requests * size_of::<Slot>() + size_of::<Counts>();
+        let at = before.next_multiple_of(front.align());
+        // SAFETY: the same numbers as there, where they were checked.
+        let known = (unsafe { Layout::from_size_align_unchecked(at + front.size(), front.align()) }, at);
+        debug_assert_eq!(known, Self::layout(requests));
+        known
+    }
+
     unsafe fn of(header: NonNull<Header>) -> NonNull<Self> {
         header.cast()
     }
@@ -614,7 +630,7 @@ where
         unsafe {
             let header = cown.cast::<Header>();
             let requests = Header::requests(header);
-            let (layout, at) = Self::layout(requests);
+            let (layout, at) = Self::known_layout(requests);
             let _memory = Memory(this.cast::<u8>().sub(at), layout);
             for slot in Header::fresh_slots(header) {
                 ptr::drop_in_place(slot);
