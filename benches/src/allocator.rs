@@ -83,7 +83,3 @@ mod counting {
         Allocated { blocks: ALLOCATIONS.load(Ordering::Relaxed), bytes: BYTES.load(Ordering::Relaxed) }
     }
 }
-
-#[cfg(feature = "snmalloc")]
-#[global_allocator]
-static ALLOCATOR: snmalloc_rs::SnMalloc = snmalloc_rs::SnMalloc;
