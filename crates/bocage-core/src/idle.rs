@@ -20,7 +20,8 @@ pub struct Helping {
 
 /// From now on, when the current thread would block on a cown, it calls `help` instead, again and again until
 /// it has the cown. When that returns `false` there was nothing to do, and the thread sleeps until it is woken.
-/// If `help` panics, the wait ends with that panic, and the cown is lost to it: nobody gets it any more.
+/// If `help` panics, the wait ends with that panic, and gives up its place in line. (The end of a [scope](crate::scope)
+/// is not called off so: it waits on without help, and panics then.)
 pub fn help_while_waiting(help: fn() -> bool) -> Helping {
     Helping { before: HELP.replace(Some(help)), _not_send: PhantomData }
 }

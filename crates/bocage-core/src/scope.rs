@@ -41,8 +41,8 @@ use crate::worker;
 ///
 /// - On a thread that runs behaviors for an executor and said so by [`enter_worker`](crate::enter_worker), before
 ///   anything else: to wait for others there might be to wait for itself.
-/// - At the end, as `f` did; or else, if a body panicked and nobody [waited](ScopedHandle::wait) for its handle, and
-///   so took the panic.
+/// - At the end, as `f` did, or as what the thread was told to do [meanwhile](crate::help_while_waiting); or else, if a
+///   body panicked and nobody [waited](ScopedHandle::wait) for its handle, and so took the panic.
 ///
 /// ```
 /// use bocage_core::{Cown, Inline, scope};
@@ -78,11 +78,16 @@ where
     let scope = Scope { shared: Arc::new(shared), scope: PhantomData, env: PhantomData };
     let outcome = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     let shared = &scope.shared;
+    let mut helped = Ok(());
     // Acquire: pairs with the Release of each ticket's drop; what the bodies did comes before our return.
     while shared.running.load(Ordering::Acquire) != 0 {
-        idle::idle();
+        // A help that panics must not get us out of here, while bodies borrow from the stack.
+        match helped {
+            Ok(()) => helped = catch_unwind(idle::idle),
+            Err(_) => thread::park(),
+        }
     }
-    match outcome {
+    match outcome.and_then(|value| helped.map(|()| value)) {
         Err(payload) => resume_unwind(payload),
         // Relaxed: ordered by the above.
         Ok(_) if shared.panics.load(Ordering::Relaxed) != 0 => panic!("a scoped behavior panicked"),

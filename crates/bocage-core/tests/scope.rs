@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use block_on::block_on;
 use bocage_core::{
-    Cown, Erased, Executor, Failure, Held, Inline, Ready, Requests, acquire, enter_worker, read, scope, try_acquire,
-    when_on,
+    Cown, Erased, Executor, Failure, Held, Inline, Ready, Requests, acquire, enter_worker, help_while_waiting, read,
+    scope, try_acquire, when_on,
 };
 use pool::{Pool, Successors};
 
@@ -222,4 +223,34 @@ fn a_stranger_that_comes_behind_drops_nothing_that_was_borrowed() {
         stop.store(1, Ordering::Relaxed);
     });
     assert_eq!(*acquire(&cown).wait().guards(), 8000);
+}
+
+#[test]
+fn a_help_that_panics_ends_the_scope_with_that_panic_but_not_before_the_bodies_are_done() {
+    /// Long enough for a scope that does not wait to end, and short enough for one that does to be waited for.
+    const WHILE: Duration = Duration::from_millis(50);
+    let cown = Cown::new(0);
+    let held = try_acquire(&cown).expect("nobody has it");
+    let (ended, has_ended) = mpsc::channel();
+    let releaser = thread::spawn(move || {
+        let early = has_ended.recv_timeout(WHILE).is_ok();
+        drop(held);
+        early
+    });
+    let panic = {
+        let _helping = help_while_waiting(|| resume_unwind(Box::new("no help")));
+        let mut borrowed = 0;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            scope(|s| {
+                let borrowed = &mut borrowed;
+                s.when_on(Inline, &cown, move |_| *borrowed = 1);
+            });
+        }));
+        // Who takes the other side for gone is right.
+        let _ = ended.send(());
+        assert!(!releaser.join().unwrap(), "what the body borrows was gone before the body ran");
+        assert_eq!(borrowed, 1);
+        outcome.unwrap_err()
+    };
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"no help"));
 }
