@@ -58,6 +58,9 @@
 //! what rule 1 asks for: a fence, and only then a look at the word. (The word as the thief left it would not do:
 //! somebody may have parked since, and looked at the thief's queue before the push was visible.)
 //!
+//! So does a runner that takes several from the injector: while it moves them they are in no queue, and whoever parks
+//! then sees none. It follows rule 1 when they are in its own.
+//!
 //! Work in the slot or the queue of a worker itself needs no wake for that worker: it parks only after it
 //! found both empty, and only it fills them.
 //!

@@ -101,17 +101,25 @@ impl Queue {
         }
     }
 
-    /// The next behavior to run. `pushed` is called if one was put into the deque meanwhile.
+    /// The next behavior to run. `pushed` is called if some were put into the deque meanwhile.
     #[inline]
-    pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Ready> {
+    pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl Fn()) -> Option<Ready> {
         let turns = self.turns.get() - 1;
         self.turns.set(turns);
         if turns.is_multiple_of(BUDGET)
-            && let Some(old) = self.fair_turn(injector, pushed)
+            && let Some(old) = self.fair_turn(injector, &pushed)
         {
             return Some(old);
         }
-        self.hot().or_else(|| self.deque.pop()).or_else(|| self.take_injected(injector))
+        if let Some(ready) = self.hot().or_else(|| self.deque.pop()) {
+            return Some(ready);
+        }
+        let ready = self.take_injected(injector)?;
+        // On the way from there to here they were in neither, where a worker that parked just then saw nothing.
+        if !self.deque.is_empty() {
+            pushed();
+        }
+        Some(ready)
     }
 
     /// What is in the cache.
