@@ -8,7 +8,8 @@ use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
 use crate::behavior::{self, Arrival, Body, Fill, Header, Place};
-use crate::cown::{Cown, CownHeader, CownId};
+use crate::cown::{Cown, CownId, Leftover};
+
 use crate::executor::{Executor, Ready};
 use crate::grant;
 use crate::mailbox;
@@ -274,13 +275,15 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
     let slots = || slots.iter().map(|slot| unsafe { slot.as_ref() });
     let Some(last) = slots().next_back() else { return };
     let others = slots().len() as u32 - 1;
-    let mut acquired = 0;
+    let (mut acquired, mut left) = (0, Leftover::none());
     for slot in slots().take(others as usize) {
         // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant. A
         // reader that has the cown is marked before anybody can link behind it.
         unsafe {
             let predecessor = swap_tail(header, slot);
-            if predecessor.is_none_or(|p| link(p, header, slot)) && grant::enter(&*slot.want.cown(), header, slot) {
+            if predecessor.is_none_or(|p| link(p, header, slot, &mut left))
+                && grant::enter(&*slot.want.cown(), header, slot)
+            {
                 acquired += 1;
                 if slot.want.reads() {
                     slot.word.set_granted_in_phase_1();
@@ -299,7 +302,7 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
         slots().for_each(|slot| slot.word.finish_enqueue(slot.want.reads()));
         Header::acquired_in_phase_1(header, acquired, others);
         let has_it = match predecessor {
-            Some(predecessor) if !link(predecessor, header, last) => return,
+            Some(predecessor) if !link(predecessor, header, last, &mut left) => return,
             // Others may be in line behind it already.
             Some(_) if last.want.reads() => return grant::to_readers(cown, header, Arrival::Scheduled),
             None if last.want.reads() => true,
@@ -321,6 +324,7 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
 /// As for [`enqueue`].
 #[inline]
 unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
+    let mut left = Leftover::none();
     // SAFETY: as for `enqueue`; once linked, the block is used only if that led to the cown, and then by
     // nobody else.
     unsafe {
@@ -338,7 +342,7 @@ unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
             }
             Some(predecessor) => {
                 slot.word.finish_enqueue(slot.want.reads());
-                if !link(predecessor, header, slot) {
+                if !link(predecessor, header, slot, &mut left) {
                     return;
                 }
                 if slot.want.reads() {
@@ -376,19 +380,20 @@ pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&
     Some(predecessor)
 }
 
-/// Links the slot behind `predecessor`; `true` if that is nobody to wait for, so that the slot is to enter.
+/// Links the slot behind `predecessor`; `true` if that is nobody to wait for, so that the slot is to enter. What is left
+/// of the predecessor may be ours to free, when phase 1 is over.
 ///
 /// # Safety
 ///
 /// `predecessor` came from the own swap of the tail and is used no more.
 #[inline]
-pub(crate) unsafe fn link(predecessor: &Word, header: NonNull<Header>, slot: &Slot) -> bool {
+pub(crate) unsafe fn link(predecessor: &Word, header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
     match predecessor.link(header.as_ptr(), slot.want.reads()) {
         Linked::Waits => false,
         Linked::BehindReader => true,
         Linked::BehindNobody(block) => {
             // SAFETY: the releaser left us one reference to its block.
-            unsafe { CownHeader::unkeep(Header::result(NonNull::new_unchecked(block))) };
+            unsafe { left.unkeep(Header::result(NonNull::new_unchecked(block))) };
             true
         }
     }

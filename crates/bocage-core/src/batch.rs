@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use crate::acquire::{in_order, link, swap_tail};
 use crate::behavior::{self, Arrival, Fill, Header};
-use crate::cown::{Cown, CownHeader};
+use crate::cown::{Cown, CownHeader, Leftover};
 use crate::executor::Executor;
 use crate::grant;
 use crate::handle::{Handle, fill, with_guards};
@@ -105,10 +105,10 @@ impl Batch {
     }
 
     /// Phase 1 at one cown, for all the slots that want it.
-    fn enqueue(behaviors: &mut [Pending], slots: &[Member]) {
+    fn enqueue(behaviors: &mut [Pending], slots: &[Member], left: &mut Leftover) {
         let [first, .., last] = slots else {
             if let [only] = slots {
-                Self::enqueue_chain(behaviors, only, only);
+                Self::enqueue_chain(behaviors, only, only, left);
             }
             return;
         };
@@ -117,10 +117,10 @@ impl Batch {
             // SAFETY: the blocks are known to nobody else yet.
             unsafe { pair[0].slot.as_ref().word.chain(next.as_ptr(), pair[1].slot.as_ref().want.reads()) };
         }
-        Self::enqueue_chain(behaviors, first, last);
+        Self::enqueue_chain(behaviors, first, last, left);
     }
 
-    fn enqueue_chain(behaviors: &mut [Pending], first: &Member, last: &Member) {
+    fn enqueue_chain(behaviors: &mut [Pending], first: &Member, last: &Member, left: &mut Leftover) {
         let cown = first.cown;
         let header = behaviors[first.behavior].header;
         // SAFETY: the batch keeps the cown, and each behavior the count for phase 1, so that no block goes and
@@ -128,7 +128,7 @@ impl Batch {
         unsafe {
             let (first_slot, last_slot) = (first.slot.as_ref(), last.slot.as_ref());
             let predecessor = swap_tail(header, last_slot);
-            if !predecessor.is_none_or(|p| link(p, header, first_slot)) {
+            if !predecessor.is_none_or(|p| link(p, header, first_slot, left)) {
                 return;
             }
             if first_slot.want.reads() {
@@ -143,10 +143,11 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         let Self { behaviors, slots } = self;
+        let mut left = Leftover::none();
         // Stable: on one cown they stay in the order in which they were added.
         slots.sort_by_key(|member| member.cown);
         for of_one_cown in slots.chunk_by(|a, b| a.cown == b.cown) {
-            Self::enqueue(behaviors, of_one_cown);
+            Self::enqueue(behaviors, of_one_cown, &mut left);
         }
         for of_one_cown in slots.chunk_by(|a, b| a.cown == b.cown) {
             if let Some(last) = of_one_cown.last() {

@@ -36,7 +36,7 @@ use core::mem::{self, ManuallyDrop};
 use core::ptr::{self, NonNull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Payload, Storage};
+use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Payload, Storage, quietly};
 use crate::executor::{Executor, Ready};
 use crate::pool;
 use crate::release;
@@ -613,10 +613,10 @@ where
             // A drop may panic too; that second panic has nowhere to go.
             if full {
                 let storage = &mut *this.as_ref().result.storage.get();
-                let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::drop(&mut storage.value)));
+                quietly(|| ManuallyDrop::drop(&mut storage.value));
             }
             let who = &mut *this.as_ref().executor.get();
-            let _ = catch_unwind(AssertUnwindSafe(|| ManuallyDrop::drop(&mut who.executor)));
+            quietly(|| ManuallyDrop::drop(&mut who.executor));
             const { assert!(mem::offset_of!(Self, executor) == size_of::<CownBox<R>>(), "an executor is 8-aligned at most") };
             who.payload = ManuallyDrop::new(Some(Box::new(payload)));
         }
@@ -638,11 +638,14 @@ where
             ptr::drop_in_place(header.cast::<Counts>().sub(1).as_ptr());
             let Front { result, executor, .. } = &mut *this.as_ptr();
             if result.header.flags() & PANICKED == 0 {
-                let executor = ManuallyDrop::take(&mut executor.get_mut().executor);
-                CownBox::drop_content(NonNull::from(&mut *result));
-                drop(executor);
+                if mem::needs_drop::<R>() {
+                    quietly(|| CownBox::drop_content(NonNull::from(&mut *result)));
+                }
+                if mem::needs_drop::<E>() {
+                    quietly(|| ManuallyDrop::drop(&mut executor.get_mut().executor));
+                }
             } else {
-                ManuallyDrop::drop(&mut executor.get_mut().payload);
+                quietly(|| ManuallyDrop::drop(&mut executor.get_mut().payload));
             }
             ptr::drop_in_place(&raw mut (*this.as_ptr()).result.header);
         }

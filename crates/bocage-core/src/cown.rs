@@ -4,8 +4,9 @@ use core::alloc::Layout;
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::ptr::{self, NonNull};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::behavior::{Header, Vtable};
 use crate::pool;
@@ -121,7 +122,7 @@ impl CownHeader {
     /// Says that `writer` waits for the readers; `true` if the last of them left before that, and the writer
     /// has the cown.
     pub(crate) fn wait_for_readers(&self, writer: NonNull<Header>) -> bool {
-        self.word.note_writer(writer);
+        self.word.note(Some(writer));
         // AcqRel: Release publishes the writer to the last reader; Acquire pairs with the readers' Release.
         if self.state.fetch_add(WRITER_WAITS, Ordering::AcqRel) >= READER {
             return false;
@@ -141,7 +142,7 @@ impl CownHeader {
         if left & ADOPTED != 0 {
             return AfterReader::Orphan;
         }
-        let writer = self.word.noted_writer();
+        let writer = self.word.noted();
         // Relaxed: as in `wait_for_readers`.
         self.state.fetch_sub(WRITER_WAITS, Ordering::Relaxed);
         writer.map_or(AfterReader::Nobody, AfterReader::Writer)
@@ -176,6 +177,21 @@ impl CownHeader {
     /// The caller owns the reference and uses `this` no more.
     #[inline]
     pub(crate) unsafe fn unkeep(this: NonNull<Self>) {
+        // SAFETY: passed on.
+        unsafe {
+            if Self::give_up(this) {
+                Self::end(this);
+            }
+        }
+    }
+
+    /// The same, but that the cown is left to the caller to [end](Self::end) if it says `true`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unkeep`](Self::unkeep).
+    #[inline]
+    unsafe fn give_up(this: NonNull<Self>) -> bool {
         // SAFETY: the caller's reference keeps the block alive until it is given up.
         let header = unsafe { this.as_ref() };
         // Acquire: pairs with the Release of those who dropped theirs before.
@@ -184,25 +200,32 @@ impl CownHeader {
             if refs == 1 {
                 // Nobody can enqueue any more.
                 if header.tail.adopt() {
-                    return;
+                    return false;
                 }
                 // A reader that was in the queue may hold the cown still. It was counted before it left.
                 if header.tail.is_empty() {
-                    if !header.leave_to_readers() {
-                        // SAFETY: nobody refers to the cown, is in its queue, or holds it: nobody can reach it.
-                        unsafe { (header.vtable.free)(this) }
-                    }
-                    return;
+                    // Nobody refers to the cown, is in its queue, or holds it, if not a reader: nobody can reach it.
+                    return !header.leave_to_readers();
                 }
                 continue;
             }
             // Release: our use of the value comes before the drop of it by whoever is last. Acquire on failure: as for
             // the load.
             match header.refs.compare_exchange_weak(refs, refs - 1, Ordering::Release, Ordering::Acquire) {
-                Ok(_) => return,
+                Ok(_) => return false,
                 Err(now) => refs = now,
             }
         }
+    }
+
+    /// Frees the cown.
+    ///
+    /// # Safety
+    ///
+    /// Nobody can reach it any more.
+    unsafe fn end(this: NonNull<Self>) {
+        // SAFETY: passed on; the vtable was made for this block's types.
+        unsafe { (this.as_ref().vtable.free)(this) }
     }
 
     /// Whether the caller's reference is the only one, so that nobody can enqueue any more.
@@ -226,6 +249,43 @@ impl CownHeader {
         // Relaxed: the release publishes them. Nobody else changes the state while a writer holds the cown.
         let rest = self.state.load(Ordering::Relaxed) & !FLAGS;
         self.state.store(rest | u32::from(flags), Ordering::Relaxed);
+    }
+}
+
+/// Cowns that nobody can reach any more, to be freed by whoever is in phase 1 when that is over. For to drop their values
+/// is the program's own code, which may schedule on the very cowns that others find the enqueuer in line for.
+pub(crate) struct Leftover(Option<NonNull<CownHeader>>);
+
+impl Leftover {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// [`CownHeader::unkeep`], but that it frees later.
+    ///
+    /// # Safety
+    ///
+    /// As for that.
+    pub(crate) unsafe fn unkeep(&mut self, cown: NonNull<CownHeader>) {
+        // SAFETY: passed on. What nobody else can reach is ours, its word too.
+        unsafe {
+            if CownHeader::give_up(cown) {
+                cown.as_ref().word.note(self.0.map(NonNull::cast));
+                self.0 = Some(cown);
+            }
+        }
+    }
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        while let Some(cown) = self.0 {
+            // SAFETY: put there by `unkeep`, once.
+            unsafe {
+                self.0 = cown.as_ref().word.noted().map(NonNull::cast);
+                CownHeader::end(cown);
+            }
+        }
     }
 }
 
@@ -253,21 +313,24 @@ impl<T> CownBox<T> {
 
     unsafe fn free(header: NonNull<CownHeader>) {
         let this = header.cast::<Self>();
-        // Free the memory even if the value's drop panics.
-        struct Memory<T>(NonNull<CownBox<T>>);
-        impl<T> Drop for Memory<T> {
-            fn drop(&mut self) {
-                // SAFETY: `Cown::new` made it so, and nobody can reach it. The content is dropped by then; the storage
-                // is a union, which drops nothing.
-                unsafe {
-                    ptr::drop_in_place(self.0.as_ptr());
-                    pool::give(self.0.cast(), Layout::new::<CownBox<T>>());
-                }
+        // SAFETY: the last reference is gone, and nobody can reach the block, which `Cown::new` made. The content is
+        // dropped by then; the storage is a union, which drops nothing.
+        unsafe {
+            if mem::needs_drop::<T>() {
+                quietly(|| Self::drop_content(this));
             }
+            ptr::drop_in_place(this.as_ptr());
+            pool::give(this.cast(), Layout::new::<Self>());
         }
-        let _memory = Memory(this);
-        // SAFETY: the last reference is gone.
-        unsafe { Self::drop_content(this) }
+    }
+}
+
+/// Drops something of the program's as the last reference to it goes. A panic in that has been reported by the panic
+/// hook, and must not get further: what is under way may be a release or an enqueue, which others wait for.
+pub(crate) fn quietly(drop: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(drop)) {
+        // Its own drop might panic in turn.
+        mem::forget(payload);
     }
 }
 
@@ -276,6 +339,9 @@ impl<T> CownBox<T> {
 /// A `Cown` is a handle; clones name the same cown. The value is reached only by a behavior that asked
 /// for the cown ([`when_on`](crate::when_on)) or by a thread that acquired it
 /// ([`try_acquire`](crate::try_acquire)).
+///
+/// The value is dropped with the last handle or, if behaviors are still to have it, after the last of these, on
+/// whatever thread that is. A panic in its drop is reported by the panic hook, and goes no further.
 ///
 /// ```
 /// use bocage_core::{Cown, Inline, when_on};

@@ -46,6 +46,9 @@
 //! 3. When all slots went through 1 and 2, but for the last one's link, set every own word to *enqueued*; then link it.
 //!    So the behavior is not ready, and its block is there, until its enqueue is over.
 //!
+//! The block of a *released* predecessor may have to be freed by who links behind it, and a value that it drops may
+//! schedule again: that, too, waits until phase 1 is over.
+//!
 //! To *enter*: a reader counts itself, and has the cown. A writer has it if no reader is counted; otherwise
 //! it says that it waits and, if the last reader left just before that, has it all the same.
 //!
@@ -306,14 +309,15 @@ impl Word {
         Self(AtomicUsize::new(0))
     }
 
-    /// Notes the writer that waits for readers, in a word that is no slot's any more.
-    pub(crate) fn note_writer(&self, writer: ptr::NonNull<Header>) {
-        // Relaxed: published by the count of the cown's state.
-        self.0.store(writer.as_ptr().expose_provenance(), Ordering::Relaxed);
+    /// Notes the writer that waits for readers, or the next of a list, in a word that is no slot's any more.
+    pub(crate) fn note(&self, header: Option<ptr::NonNull<Header>>) {
+        let header = header.map_or(0, |header| header.as_ptr().expose_provenance());
+        // Relaxed: a writer is published by the count of the cown's state, and a list is one thread's.
+        self.0.store(header, Ordering::Relaxed);
     }
 
-    /// The writer that was noted.
-    pub(crate) fn noted_writer(&self) -> Option<ptr::NonNull<Header>> {
+    /// What was noted.
+    pub(crate) fn noted(&self) -> Option<ptr::NonNull<Header>> {
         // Relaxed: as above.
         ptr::NonNull::new(ptr::with_exposed_provenance_mut(self.0.load(Ordering::Relaxed)))
     }

@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use bocage_core::{Cown, Erased, Executor, Inline, Ready, schedule_erased, when_on};
+use bocage_core::{Cown, Erased, Executor, Inline, Ready, read, schedule_erased, when_on};
 use pool::{Pool, Successors};
 
 /// How many [`Token`]s there are.
@@ -157,4 +157,51 @@ fn nothing_is_left_after_many_behaviors_on_several_threads() {
     }
     drop((cowns, pool));
     assert_eq!(census.alive(), 0);
+}
+
+/// A value whose drop panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("in a drop");
+        }
+    }
+}
+
+/// Keeps what is ready until it is run.
+#[derive(Clone, Default)]
+struct Shelf(Arc<std::sync::Mutex<Vec<Ready>>>);
+
+impl Executor for Shelf {
+    fn ready(&self, ready: Ready) {
+        self.0.lock().unwrap().push(ready);
+    }
+}
+
+impl Shelf {
+    fn run_all(&self) {
+        while let Some(ready) = { self.0.lock().unwrap().pop() } {
+            ready.run();
+        }
+    }
+}
+
+#[test]
+fn a_value_whose_drop_panics_keeps_no_cown_from_its_release() {
+    for reads in [false, true] {
+        let (shelf, bomb, other, result) = (Shelf::default(), Cown::new(Bomb), Cown::new(0), Cown::new(0));
+        // The last reference to the bomb goes in the middle of the release.
+        let handle = if reads {
+            when_on(shelf.clone(), (read(&bomb), &other), |_| Bomb)
+        } else {
+            when_on(shelf.clone(), (&bomb, &other), |_| Bomb)
+        };
+        // And the result's at its end.
+        drop((bomb, handle));
+        drop(when_on(shelf.clone(), (&other, &result), |(other, mut result)| *result = *other + 1));
+        shelf.run_all();
+        assert_eq!(when_on(Inline, (&other, &result), |(other, result)| (*other, *result)).wait().unwrap(), (0, 1));
+    }
 }
