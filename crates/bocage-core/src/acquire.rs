@@ -159,17 +159,15 @@ const ORDERED_ON_STACK: usize = 16;
 ///
 /// # Safety
 ///
-/// `header` is of a fresh block that nobody else knows, with two slots or more, and `then` takes no new mutable
-/// references to them.
+/// `header` is of a fresh block that nobody else knows before `then` is called.
 pub(crate) unsafe fn in_order<T>(header: NonNull<Header>, then: impl FnOnce(&[NonNull<Slot>]) -> T) -> T {
-    // SAFETY: passed on.
-    let slots = unsafe { Header::fresh_slots(header) };
-    let first = NonNull::from(&mut *slots).cast::<Slot>();
+    // SAFETY: passed on. No reference to all of them is made, which would be one beside those that queues hand out.
+    let (first, count) = unsafe { Header::first_slot_of(header) };
     // SAFETY: within the slots.
-    let all = (0..slots.len()).map(|i| unsafe { first.add(i) });
-    if slots.len() <= ORDERED_ON_STACK {
+    let all = (0..count).map(|i| unsafe { first.add(i) });
+    if count <= ORDERED_ON_STACK {
         let mut order = [const { MaybeUninit::uninit() }; ORDERED_ON_STACK];
-        let order = &mut order[..slots.len()];
+        let order = &mut order[..count];
         order.iter_mut().zip(all).for_each(|(place, slot)| {
             place.write(slot);
         });
@@ -202,7 +200,7 @@ unsafe fn merged(header: NonNull<Header>, order: &mut [NonNull<Slot>]) -> &mut [
         let (one, other) = (want(&order[kept]), want(&order[i]));
         if one.cown() == other.cown() {
             // SAFETY: nobody else knows the slots.
-            unsafe { order[i].as_mut().want = other.included_in(one) };
+            unsafe { (*order[i].as_ptr()).want = other.included_in(one) };
         } else {
             kept += 1;
             order.swap(kept, i);

@@ -213,6 +213,19 @@ impl Header {
         }
     }
 
+    /// Where these slots are, and how many.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`].
+    pub(crate) unsafe fn first_slot_of(this: NonNull<Self>) -> (NonNull<Slot>, usize) {
+        // SAFETY: passed on; within the block.
+        unsafe {
+            let requests = Self::requests(this);
+            (NonNull::new_unchecked(Self::first_slot(this, requests)), requests)
+        }
+    }
+
     /// # Safety
     ///
     /// `this` is the header of a block with so many requests.
