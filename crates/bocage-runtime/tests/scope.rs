@@ -121,5 +121,6 @@ fn what_a_behavior_of_another_runtime_adds_runs_on_its_own_all_the_same() {
         });
     });
     // A scope ends when its bodies are over; their workers count them right after.
-    [home, other].map(|runtime| runtime.quiesce(Some(LONG)).unwrap());
+    home.quiesce(Some(LONG)).unwrap();
+    other.quiesce(Some(LONG)).unwrap();
 }
