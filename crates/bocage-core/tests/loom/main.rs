@@ -8,6 +8,7 @@
 //! | batch against batch, and against single behaviors | `batch.rs` |
 //! | async cancel against grant; a thread that blocks | `acquisition.rs` |
 //! | scope end against last release | `scope.rs` |
+//! | last handle against last release | `last.rs` |
 //!
 //! Each model checks exclusion (the values are loom cells, which notice two accesses at once, or one that
 //! does not happen after the other), that nothing is lost (every body ran, every block and value was
@@ -16,6 +17,7 @@
 
 mod acquisition;
 mod batch;
+mod last;
 mod order;
 mod readers;
 mod scope;
