@@ -7,7 +7,8 @@
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
-use crate::behavior::{self, Arrival, Body, Fill, Header, Place};
+use crate::behavior::{Arrival, Header};
+use crate::block::{self, Body, Fill, Place};
 use crate::cown::{Cown, CownId, Leftover};
 
 use crate::executor::{Executor, Ready};
@@ -90,7 +91,7 @@ where
     R: Send + 'static,
     B: Body<R>,
 {
-    let (header, result) = behavior::allocate(executor, cowns, fill, initial, body);
+    let (header, result) = block::allocate(executor, cowns, fill, initial, body);
     // SAFETY: fresh from `allocate`; each cown is kept alive by the caller. After its run the block holds nothing of
     // the body, whoever frees it.
     unsafe { enqueue(header) };
@@ -122,7 +123,7 @@ pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
         return None;
     }
     let fill = |slots: &mut Fill| slots.want(Want::write(target));
-    let (header, result) = behavior::allocate(Nowhere, 1, fill, Some(()), |_: Place<'_, ()>| {});
+    let (header, result) = block::allocate(Nowhere, 1, fill, Some(()), |_: Place<'_, ()>| {});
     // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
     // the end, when the token (or the cancelled run) has its own.
     let _handle = unsafe { Cown::from_counted(result) };

@@ -9,7 +9,8 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::acquire::{in_order, link, swap_tail};
-use crate::behavior::{self, Arrival, Fill, Header};
+use crate::behavior::{Arrival, Header};
+use crate::block::{self, Fill};
 use crate::cown::{Cown, CownHeader, Leftover};
 use crate::executor::Executor;
 use crate::grant;
@@ -82,7 +83,7 @@ impl Batch {
     {
         let run = with_guards::<Q, R, F>(requests.shape(), body);
         let fill = |slots: &mut Fill| fill(&requests, slots);
-        let (header, result) = behavior::allocate(executor, requests.count(), fill, None, run);
+        let (header, result) = block::allocate(executor, requests.count(), fill, None, run);
         self.add(header);
         // SAFETY: the handle's reference, which `allocate` counted.
         Handle { result: unsafe { Cown::from_counted(result) } }

@@ -29,18 +29,10 @@
 //! the count is not used: linking is the last thing that the enqueuer does, so the one hand-over finds
 //! everything in place.
 
-use core::alloc::Layout;
-use core::any::Any;
-use core::cell::UnsafeCell;
-use core::mem::{self, ManuallyDrop};
-use core::ptr::{self, NonNull};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::ptr::NonNull;
 
-use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, POISONED, Payload, Storage, quietly};
-use crate::executor::{Executor, Ready};
-use crate::pool;
-use crate::release;
-use crate::slot::{Slot, Want};
+use crate::cown::{CownHeader, EMPTY, POISONED};
+use crate::slot::Slot;
 use crate::sync::{AtomicU32, Ordering};
 
 /// What the queues know of a behavior: its address, which is that of its result's cown, and what stands before that.
@@ -51,23 +43,23 @@ pub(crate) struct Header {
 
 /// What stands right before the header.
 #[repr(C, align(8))]
-struct Counts {
-    pending: AtomicU32,
+pub(crate) struct Counts {
+    pub(crate) pending: AtomicU32,
     /// Requests, duplicates included. With `BATCHED`.
-    requests: u32,
+    pub(crate) requests: u32,
 }
 
 /// The behavior is one of a batch: it uses its pending count whatever the number of its requests.
-const BATCHED: u32 = 1 << 31;
+pub(crate) const BATCHED: u32 = 1 << 31;
 
 /// What is done with a cown, or a behavior, whose types are forgotten.
 pub(crate) struct Vtable {
     /// Drops the value and frees the memory. Nobody can reach it any more.
     pub(crate) free: unsafe fn(NonNull<CownHeader>),
     /// The rest is for behaviors.
-    run: unsafe fn(NonNull<Header>, Mode),
-    ready: unsafe fn(NonNull<Header>, Arrival),
-    stalled: unsafe fn(NonNull<Header>, u32),
+    pub(crate) run: unsafe fn(NonNull<Header>, Mode),
+    pub(crate) ready: unsafe fn(NonNull<Header>, Arrival),
+    pub(crate) stalled: unsafe fn(NonNull<Header>, u32),
 }
 
 impl Vtable {
@@ -96,86 +88,6 @@ pub(crate) enum Arrival {
     Scheduled,
     /// The calling thread just released the last cown that it waited for.
     HandedOver,
-}
-
-#[repr(C)]
-struct Front<E, R, B> {
-    result: CownBox<R>,
-    executor: UnsafeCell<Who<E>>,
-    body: UnsafeCell<ManuallyDrop<B>>,
-}
-
-/// The executor or, if the flags say `PANICKED`, the payload, which [`CownBox::payload`] finds here.
-#[repr(C)]
-union Who<E> {
-    executor: ManuallyDrop<E>,
-    payload: ManuallyDrop<Option<Payload>>,
-}
-
-/// Where a running body puts its result.
-///
-/// A behavior scheduled with a value for its result finds it here and may change it in place; any other
-/// has to [`set`](Place::set) it.
-pub struct Place<'a, R> {
-    storage: &'a mut Storage<R>,
-    full: &'a mut bool,
-    slots: &'a [Slot],
-}
-
-impl<'a, R> Place<'a, R> {
-    /// The slots of the requests, in their order.
-    pub(crate) fn slots(&self) -> &'a [Slot] {
-        self.slots
-    }
-
-    /// Puts `value` there, and drops what was there before.
-    pub fn set(&mut self, value: R) {
-        if let Some(old) = self.get_mut() {
-            *old = value;
-        } else {
-            self.storage.value = ManuallyDrop::new(value);
-            *self.full = true;
-        }
-    }
-
-    /// What is there now.
-    pub fn get_mut(&mut self) -> Option<&mut R> {
-        // SAFETY: `full` says that the value is the live field; `set` and the block's start keep it so.
-        self.full.then(|| unsafe { &mut *self.storage.value })
-    }
-}
-
-/// What runs when a behavior has its cowns.
-///
-/// A closure is one. Another kind may leave a ticket behind, which outlives the body and is dropped when the behavior
-/// has released its cowns: then nothing of the body is left, and nothing that it borrowed is used any more.
-pub(crate) trait Body<R>: Send {
-    type Ticket: Ticket;
-
-    /// Called first, and once, whether the body is to run or is cancelled.
-    fn ticket(&mut self) -> Self::Ticket;
-
-    fn run(self, place: Place<'_, R>);
-}
-
-/// See [`Body`].
-pub(crate) trait Ticket {
-    /// The body panicked.
-    fn panicked(&self);
-}
-
-impl Ticket for () {
-    fn panicked(&self) {}
-}
-
-impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for F {
-    type Ticket = ();
-
-    fn ticket(&mut self) {}
-
-    fn run(self, place: Place<'_, R>) {
-        self(place);
-    }
 }
 
 impl Header {
@@ -229,7 +141,7 @@ impl Header {
     /// # Safety
     ///
     /// `this` is the header of a block with so many requests.
-    unsafe fn first_slot(this: NonNull<Self>, requests: usize) -> *mut Slot {
+    pub(crate) unsafe fn first_slot(this: NonNull<Self>, requests: usize) -> *mut Slot {
         // SAFETY: in the same block.
         unsafe { this.cast::<Counts>().sub(1).cast::<Slot>().sub(requests).as_ptr() }
     }
@@ -309,7 +221,7 @@ impl Header {
     /// # Safety
     ///
     /// As for [`Header::slots`].
-    unsafe fn requests(this: NonNull<Self>) -> usize {
+    pub(crate) unsafe fn requests(this: NonNull<Self>) -> usize {
         // SAFETY: passed on.
         unsafe { (Self::counts(this).requests & !BATCHED) as usize }
     }
@@ -384,7 +296,7 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// Fresh from [`allocate`], known to nobody else, and used no more.
+    /// Fresh from [`allocate`](crate::block::allocate), known to nobody else, and used no more.
     pub(crate) unsafe fn abandon(this: NonNull<Self>) {
         // SAFETY: the slots are the block's own until the references are dropped; a slot for which another stands is
         // skipped.
@@ -414,253 +326,5 @@ impl Header {
     pub(crate) unsafe fn run(this: NonNull<Self>, mode: Mode) {
         // SAFETY: the vtable was made for this block's types.
         unsafe { (this.as_ref().result.vtable.run)(this, mode) }
-    }
-}
-
-/// How many references a new block has: the run's and the handle's.
-const FIRST_REFS: u32 = 2;
-
-/// Memory that is to be given back, also if a panic comes.
-struct Memory(NonNull<u8>, Layout);
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: taken with this layout, and without content that is to be dropped.
-        unsafe { pool::give(self.0, self.1) }
-    }
-}
-
-/// Where a new block's slots are written.
-pub(crate) struct Fill {
-    next: NonNull<Slot>,
-    left: usize,
-}
-
-impl Fill {
-    /// The next request wants this.
-    ///
-    /// # Panics
-    ///
-    /// If there were as many as the block has room for.
-    #[inline]
-    pub(crate) fn want(&mut self, want: Want) {
-        assert!(self.left > 0, "a request shows more cowns than it counts");
-        self.left -= 1;
-        // SAFETY: within the slots of a fresh block, as `left` was not zero.
-        unsafe {
-            self.next.write(Slot::enqueuing(want));
-            self.next = self.next.add(1);
-        }
-    }
-}
-
-/// Makes the block of a behavior of so many requests, which `fill` tells in their order. Returns the header and the
-/// result's cown.
-///
-/// What the body borrows is not looked at before the behavior runs.
-///
-/// # Panics
-///
-/// If `fill` does not tell of that many.
-#[inline]
-pub(crate) fn allocate<E, R, B>(
-    executor: E,
-    requests: usize,
-    fill: impl FnOnce(&mut Fill),
-    initial: Option<R>,
-    body: B,
-) -> (NonNull<Header>, NonNull<CownBox<R>>)
-where
-    E: Executor,
-    R: Send + 'static,
-    B: Body<R>,
-{
-    let vtable = &const {
-        Vtable {
-            free: Front::<E, R, B>::free,
-            run: Front::<E, R, B>::run,
-            ready: Front::<E, R, B>::ready,
-            stalled: Front::<E, R, B>::stalled,
-        }
-    };
-    let (layout, front_at) = Front::<E, R, B>::layout(requests);
-    let count = u32::try_from(requests).ok().filter(|n| *n < BATCHED);
-    let count = count.expect("a behavior asks for fewer than two thousand million cowns");
-    let memory = Memory(pool::take(layout), layout);
-    let block = memory.0;
-    // SAFETY: fresh memory of the layout of slots, counts and a front; everything in it is written here, before
-    // anybody else knows it.
-    unsafe {
-        let front = block.add(front_at).cast::<Front<E, R, B>>();
-        let header = front.cast::<Header>();
-        header.cast::<Counts>().sub(1).write(Counts { pending: AtomicU32::new(count), requests: count });
-        let mut slots = Fill { next: NonNull::new_unchecked(Header::first_slot(header, requests)), left: requests };
-        fill(&mut slots);
-        assert!(slots.left == 0, "a request shows fewer cowns than it counts");
-        let flags = if initial.is_some() { 0 } else { EMPTY };
-        let storage = match initial {
-            Some(value) => Storage { value: ManuallyDrop::new(value) },
-            None => Storage { nothing: () },
-        };
-        front.write(Front {
-            result: CownBox {
-                header: CownHeader::held(header.as_ptr().cast(), FIRST_REFS, flags, vtable),
-                storage: UnsafeCell::new(storage),
-            },
-            executor: UnsafeCell::new(Who { executor: ManuallyDrop::new(executor) }),
-            body: UnsafeCell::new(ManuallyDrop::new(body)),
-        });
-        mem::forget(memory);
-        (header, front.cast())
-    }
-}
-
-impl<E, R, B> Front<E, R, B>
-where
-    E: Executor,
-    R: Send + 'static,
-    B: Body<R>,
-{
-    /// Of a block, and where its front is.
-    #[inline]
-    fn layout(requests: usize) -> (Layout, usize) {
-        let too_large = "a block is smaller than the address space";
-        let slots = Layout::array::<Slot>(requests).expect(too_large);
-        let (before, _) = slots.extend(Layout::new::<Counts>()).expect(too_large);
-        // The counts end where the front starts, so what the front's alignment asks for is left free at the start.
-        let front = Layout::new::<Self>();
-        let at = before.align_to(front.align()).expect(too_large).pad_to_align().size();
-        let whole = Layout::from_size_align(at + front.size(), before.align().max(front.align()));
-        (whole.expect(too_large), at)
-    }
-
-    /// The same, for so many requests as [`layout`](Self::layout) has seen to fit.
-    ///
-    /// # Safety
-    ///
-    /// It has.
-    #[inline]
-    unsafe fn known_layout(requests: usize) -> (Layout, usize) {
-        let front = Layout::new::<Self>();
-        let before = requests * size_of::<Slot>() + size_of::<Counts>();
-        let at = before.next_multiple_of(front.align());
-        // SAFETY: the same numbers as there, where they were checked.
-        let known = (unsafe { Layout::from_size_align_unchecked(at + front.size(), front.align()) }, at);
-        debug_assert_eq!(known, Self::layout(requests));
-        known
-    }
-
-    unsafe fn of(header: NonNull<Header>) -> NonNull<Self> {
-        header.cast()
-    }
-
-    /// # Safety
-    ///
-    /// The behavior has not run.
-    unsafe fn executor<'a>(header: NonNull<Header>) -> &'a E {
-        // SAFETY: as the caller says, and it is replaced only by the run.
-        unsafe { &(*Self::of(header).as_ref().executor.get()).executor }
-    }
-
-    unsafe fn stalled(header: NonNull<Header>, yields: u32) {
-        // SAFETY: called by the enqueuer, before the behavior can be ready.
-        unsafe { Self::executor(header).stalled(yields) }
-    }
-
-    unsafe fn ready(header: NonNull<Header>, arrival: Arrival) {
-        // SAFETY: ready is not yet run, so that the run's reference keeps the block. The executor may run
-        // it, and so free the block, inside its own method: hence the clone.
-        unsafe {
-            let executor = Self::executor(header).clone();
-            let ready = Ready::new(header);
-            match arrival {
-                Arrival::Scheduled => executor.ready(ready),
-                Arrival::HandedOver => executor.handed_over(ready),
-            }
-        }
-    }
-
-    unsafe fn run(header: NonNull<Header>, mode: Mode) {
-        // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
-        unsafe {
-            let slots = Header::slots(header);
-            let mut missing = false;
-            for slot in slots {
-                slot.word.prefetch_successor();
-                missing |= (*slot.want.cown()).flags() & EMPTY != 0;
-            }
-            let this = Self::of(header);
-            let front = this.as_ref();
-            let mut body = ManuallyDrop::take(&mut *front.body.get());
-            let ticket = body.ticket();
-            let cown = &front.result.header;
-            let storage = &mut *front.result.storage.get();
-            let mut full = cown.flags() & EMPTY == 0;
-            let outcome = catch_unwind(AssertUnwindSafe(|| {
-                if mode == Mode::Run && !missing {
-                    body.run(Place { storage, full: &mut full, slots });
-                } else {
-                    drop(body);
-                }
-            }));
-            let mut flags = if full { 0 } else { EMPTY };
-            if missing {
-                flags |= MISSING;
-            }
-            if let Err(payload) = outcome {
-                flags = Self::store_panic(this, full, payload);
-                Header::poison(header);
-                ticket.panicked();
-            }
-            cown.set_flags(flags);
-            release::all(header, slots);
-            drop(ticket);
-        }
-    }
-
-    /// Puts the payload of a panic where the executor is, which is needed no more, and drops the value if one is there
-    /// that was given up front; returns the flags.
-    unsafe fn store_panic(this: NonNull<Self>, full: bool, payload: Box<dyn Any + Send>) -> u8 {
-        // SAFETY: called by `run`, which holds the result's cown; nobody looks at the executor any more.
-        unsafe {
-            // A drop may panic too; that second panic has nowhere to go.
-            if full {
-                let storage = &mut *this.as_ref().result.storage.get();
-                quietly(|| ManuallyDrop::drop(&mut storage.value));
-            }
-            let who = &mut *this.as_ref().executor.get();
-            quietly(|| ManuallyDrop::drop(&mut who.executor));
-            const { assert!(mem::offset_of!(Self, executor) == size_of::<CownBox<R>>(), "an executor is 8-aligned at most") };
-            who.payload = ManuallyDrop::new(Some(Box::new(payload)));
-        }
-        EMPTY | PANICKED
-    }
-
-    unsafe fn free(cown: NonNull<CownHeader>) {
-        let this = cown.cast::<Self>();
-        // SAFETY: nobody else can reach the block. The closure was taken by the run, without which the run's reference
-        // would still be there.
-        unsafe {
-            let header = cown.cast::<Header>();
-            let requests = Header::requests(header);
-            let (layout, at) = Self::known_layout(requests);
-            let _memory = Memory(this.cast::<u8>().sub(at), layout);
-            for slot in Header::fresh_slots(header) {
-                ptr::drop_in_place(slot);
-            }
-            ptr::drop_in_place(header.cast::<Counts>().sub(1).as_ptr());
-            let Front { result, executor, .. } = &mut *this.as_ptr();
-            if result.header.flags() & PANICKED == 0 {
-                if mem::needs_drop::<R>() {
-                    quietly(|| CownBox::drop_content(NonNull::from(&mut *result)));
-                }
-                if mem::needs_drop::<E>() {
-                    quietly(|| ManuallyDrop::drop(&mut executor.get_mut().executor));
-                }
-            } else {
-                quietly(|| ManuallyDrop::drop(&mut executor.get_mut().payload));
-            }
-            ptr::drop_in_place(&raw mut (*this.as_ptr()).result.header);
-        }
     }
 }

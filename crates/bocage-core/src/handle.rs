@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::acquire::{Erased, schedule};
-use crate::behavior::{Fill, Place};
+use crate::block::{Fill, Place};
 use crate::cown::{Cown, CownBox, EMPTY, MISSING, PANICKED};
 use crate::executor::{Executor, Ready};
 use crate::mailbox::Claim;

@@ -31,7 +31,8 @@
 //! # A map, in reading order
 //!
 //! - `slot.rs`, the queue protocol: one word a slot, its states and transitions. Start here.
-//! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior.
+//! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior;
+//!   `block.rs`, the same with its types: made, run and freed.
 //! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
 //!   `grant.rs`, who is next, and the readers' count.
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
@@ -53,6 +54,7 @@
 mod acquire;
 mod batch;
 mod behavior;
+mod block;
 mod cown;
 mod executor;
 mod grant;
@@ -73,7 +75,7 @@ mod worker;
 
 pub use acquire::{Erased, schedule_erased, try_acquire};
 pub use batch::Batch;
-pub use behavior::Place;
+pub use block::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
 pub use guard::{Guard, ReadGuard};

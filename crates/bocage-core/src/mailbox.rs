@@ -30,7 +30,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::acquire::schedule;
-use crate::behavior::{Fill, Place};
+use crate::block::{Fill, Place};
 use crate::executor::{Executor, Ready};
 use crate::idle;
 use crate::sync::{Arc, AtomicPtr, Ordering, thread, thread_local};

@@ -108,7 +108,8 @@ fn last_handle_against_the_releases_of_two_readers() {
 /// Ann's behavior has the cown, and two reads wait. When she has run it, the second read ends at once, which empties the
 /// queue, and the first has the cown still. Bob drops the last handle meanwhile.
 ///
-/// Failed first with a drop that did not read the count again when it had found the queue empty.
+/// Failed first with a drop that did not look for readers when it had found the queue empty, and with a last reader that
+/// forgot the reference which had been left to it.
 #[test]
 fn last_handle_against_a_reader_that_is_granted_meanwhile() {
     loom::model(|| {
