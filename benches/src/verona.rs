@@ -3,6 +3,8 @@
 use std::mem::{ManuallyDrop, transmute_copy};
 use std::{ptr, slice};
 
+use std::thread;
+
 use boc::{AcquiredCown, Cown, when0, when1, when2, when3, when9, with_n_threads};
 use boc_sys::{CownPtr, Slot, WorkPtr};
 
@@ -18,7 +20,9 @@ impl Engine for Verona {
     type Cown<T: Send + Sync + 'static> = Cown<T>;
 
     fn run(workers: usize, root: impl FnOnce(()) + Send + 'static) {
-        with_n_threads(workers, || when0(|| root(())));
+        // It pins the calling thread to a processor, for good: whatever that starts later would run there too.
+        let run = thread::spawn(move || with_n_threads(workers, || when0(|| root(()))));
+        run.join().expect("the Verona runtime reports nothing");
     }
 
     fn cown<T: Send + Sync + 'static>(value: T) -> Cown<T> {
