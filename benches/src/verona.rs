@@ -1,9 +1,7 @@
 //! Microsoft's Verona runtime, where behavior-oriented concurrency comes from: C++, by the crate `boc`.
 
 use std::mem::{ManuallyDrop, transmute_copy};
-use std::{ptr, slice};
-
-use std::thread;
+use std::{ptr, slice, thread};
 
 use boc::{AcquiredCown, Cown, when0, when1, when2, when3, when9, with_n_threads};
 use boc_sys::{CownPtr, Slot, WorkPtr};
