@@ -15,8 +15,8 @@ use crate::workspace::Workspace;
 const PACKAGES: [&str; 3] = ["bocage-core", "bocage-runtime", "bocage"];
 
 /// What says nothing under valgrind, which is some fifty times slower and runs one thread at a time: tests that measure
-/// time, or memory in use.
-const SKIPPED: [&str; 2] = ["idle", "memory_flat"];
+/// time, or memory in use, and those that call the compiler.
+const SKIPPED: [&str; 4] = ["idle", "memory_flat", "no_processor_time", "unsound_programs"];
 
 /// Small programs, for the tools that look for races and, as they know nothing of atomics, see one everywhere.
 const RACES: [&str; 2] = ["requests", "scope"];

@@ -328,9 +328,11 @@ impl<T> CownBox<T> {
 /// Drops something of the program's as the last reference to it goes. A panic in that has been reported by the panic
 /// hook, and must not get further: what is under way may be a release or an enqueue, which others wait for.
 pub(crate) fn quietly(drop: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(drop)) {
-        // Its own drop might panic in turn.
-        mem::forget(payload);
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(drop))
+        && let Err(again) = catch_unwind(AssertUnwindSafe(|| mem::drop(payload)))
+    {
+        // A payload whose own drop panics; there is no end to that.
+        mem::forget(again);
     }
 }
 
