@@ -6,7 +6,7 @@
 //! - [`workspace`]: where things are: the root, the target folder, what cargo knows of the members;
 //! - [`process`]: starting a program and saying what went wrong; [`steps`]: several in a row, with a summary;
 //! - [`python`]: finding interpreters; [`venv`]: virtual environments and the pinned packages in them;
-//! - [`wheel`], [`demo`], [`test`], [`lint`], [`loom`], [`stress`], [`valgrind`], [`mod@bench`], [`docs`]: the verbs;
+//! - [`wheel`], [`demo`], [`mod@test`], [`lint`], [`loom`], [`stress`], [`valgrind`], [`mod@bench`], [`docs`]: the verbs;
 //! - [`shown`] and [`typing`]: two checks that verbs share;
 //! - [`rounds`], [`machine`] and [`table`]: what `bench` reads, says and prints; [`counts`] and [`callgrind`]: what it
 //!   counts instead of timing it.
