@@ -4,7 +4,7 @@
 //! |----------|----------|------------------|---------------------------------------------------------------|
 //! | empty    | a behavior | the owner      | a body scheduled it                                           |
 //! | a behavior | another | the owner       | a body scheduled that; the owner moves the first to its deque |
-//! | a behavior | empty  | the owner        | its body has ended: it runs this next                         |
+//! | a behavior | empty  | the owner        | its body has ended: it runs this next, or moves it to its deque |
 //! | a behavior | empty  | another worker   | the owner did not get to it for long                          |
 //!
 //! Only the owner puts something there, so that it may fill an empty place by a store. What it takes or replaces it

@@ -11,7 +11,8 @@
 //! - The *injector*, shared by all workers, holds what became ready on other threads.
 //!
 //! A worker takes from them in this order. So that what is new does not starve what is old, every [`BUDGET`]th turn
-//! takes the oldest of the deque first, and every [`FAIR_EVERY`]th the oldest of the injector. The oldest is thus taken
+//! takes the oldest of the deque first, and every [`FAIR_EVERY`]th the oldest of the injector; what is in the slot and the
+//! newest then go to the deque, or, if there was nothing older, the newest comes first. Each behavior is thus taken
 //! after a bounded number of turns, whatever the others do.
 
 use std::cell::Cell;
@@ -128,8 +129,8 @@ impl Queue {
         self.slot.take().or_else(|| self.newest.take(self.shared))
     }
 
-    /// The oldest of the injector or of the deque, if there is one. What would have come next waits in the deque, where
-    /// others may take it.
+    /// The oldest of the injector or of the deque, or else the newest, which a chain of hand-overs keeps waiting. What
+    /// would have come next goes to the deque, where it grows old, and others may take it.
     #[cold]
     fn fair_turn(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Ready> {
         let injected = if self.turns.get() == 0 {
@@ -139,9 +140,13 @@ impl Queue {
             None
         };
         // A look is cheap, and a steal is not.
-        let old = injected.or_else(|| if self.deque.is_empty() { None } else { retried(|| self.stealer.steal()) })?;
-        if let Some(hot) = self.hot() {
-            self.push_back(hot);
+        let old = injected.or_else(|| if self.deque.is_empty() { None } else { retried(|| self.stealer.steal()) });
+        let newest = self.newest.take(self.shared);
+        let Some(old) = old else { return newest };
+        let mut hot = [newest, self.slot.take()].into_iter().flatten().peekable();
+        let moved = hot.peek().is_some();
+        hot.for_each(|ready| self.push_back(ready));
+        if moved {
             pushed();
         }
         Some(old)

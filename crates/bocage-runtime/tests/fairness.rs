@@ -99,6 +99,29 @@ fn a_chain_on_one_cown_starves_nobody() {
     }
 }
 
+/// The stranger is the newest of a worker that is handed one behavior of the chain after the other.
+#[test]
+fn a_chain_starves_nobody_that_one_of_its_own_bodies_schedules() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let stop = Arc::new(AtomicBool::new(false));
+        let load_ends = StopOnDrop(stop.clone());
+        let (ran, count) = (Arc::new(AtomicBool::new(false)), Cown::new(0));
+        let (stranger_ran, next) = (ran.clone(), count.clone());
+        let first = runtime.when(&count, move |_| {
+            chain(&next, &stop);
+            drop(RuntimeRef::current().unwrap().when((), move |()| stranger_ran.store(true, Ordering::Relaxed)));
+        });
+        first.wait().unwrap();
+        let begin = Instant::now();
+        while !ran.load(Ordering::Relaxed) && begin.elapsed() < LONG {
+            std::thread::yield_now();
+        }
+        assert!(ran.load(Ordering::Relaxed), "with {workers} workers the stranger starved");
+        drop(load_ends);
+    }
+}
+
 #[test]
 fn many_chains_starve_nobody() {
     for workers in [1, 3] {
