@@ -10,7 +10,6 @@ use core::ptr::{self, NonNull};
 use crate::behavior::{Arrival, Header};
 use crate::block::{self, Body, Fill, Place};
 use crate::cown::{Cown, CownId, Leftover};
-
 use crate::executor::{Executor, Ready};
 use crate::grant;
 use crate::mailbox;

@@ -42,8 +42,8 @@
 //!   a runtime stops only when both counts agree. So a runtime never ends under a behavior of its own.
 //! - Beside the cowns' no cache line is written by several workers for each behavior: queues are a worker's own until
 //!   they are stolen from, counts have one writer, the parking word changes only when somebody searches or parks.
-//! - Nobody spins. A worker without work goes round the others' queues and parks; while others run, one of those that
-//!   are parked gets up now and then to look. A runtime in which all are parked uses no processor time.
+//! - Nobody spins for long. A worker without work goes round the others' queues for some 20 µs and parks; while others run,
+//!   one of those that are parked gets up now and then to look. A runtime in which all are parked uses no processor time.
 //! - A behavior that waits in a queue that others take from is never left there while a worker sleeps; and one that a
 //!   worker keeps back is not left for long while another sleeps.
 //! - Only a worker's own thread runs behaviors, or the one that they are pinned to, and it survives whatever they do.

@@ -18,8 +18,8 @@ pub struct WorkerStats {
     pub handed_over: u64,
     /// How often it went to sleep.
     pub parked: u64,
-    /// How often it went round the others' queues and found nothing that it could take. Idle workers do so once before
-    /// they sleep; much more than [`parked`](Self::parked) means that work came in too small pieces to share.
+    /// How often it went round the others' queues and found nothing that it could take. A worker without work goes on
+    /// with that for some 20 µs before it sleeps.
     pub spins: u64,
     /// How often an enqueue of its behaviors had to yield to another thread in the middle of its own.
     pub stalled: u64,

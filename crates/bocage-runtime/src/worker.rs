@@ -27,7 +27,7 @@ const ROUNDS: usize = 8;
 /// work that is no longer than that costs nobody a wake, and a worker that finds nothing loses little.
 const PATIENCE: Duration = Duration::from_micros(20);
 
-/// Between two of its searches, so that those who work are not disturbed at each step: about half a microsecond.
+/// Between two of its searches, in spin hints, so that those who work are not disturbed at each step.
 const PAUSES: u32 = 12;
 
 /// How long the watcher sleeps at first, and at most: a behavior that is kept back by a long body waits for twice as

@@ -77,10 +77,7 @@
 //! mimalloc = { version = "0.1", default-features = false, features = ["v2"] }
 //! ```
 //!
-//! ```ignore
-//! #[global_allocator]
-//! static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-//! ```
+//! A `static` of type `mimalloc::MiMalloc` with `#[global_allocator]` then makes it the program's.
 //!
 //! # Where behaviors run
 //!
