@@ -92,8 +92,13 @@ where
 {
     let (header, result) = block::allocate(executor, cowns, fill, initial, body);
     // SAFETY: fresh from `allocate`; each cown is kept alive by the caller. After its run the block holds nothing of
-    // the body, whoever frees it.
-    unsafe { enqueue(header) };
+    // the body, whoever frees it. That it is ready is said to nobody else.
+    unsafe {
+        let mut left = Leftover::none();
+        if enqueue(header, block::requests::<E, R, B>(header), &mut left) {
+            block::make_ready::<E, R, B>(header);
+        }
+    }
     // SAFETY: the handle's reference, which `allocate` counted.
     unsafe { Cown::from_counted(result) }
 }
@@ -235,27 +240,39 @@ mod scratch {
     }
 }
 
-/// Both phases; afterwards the behavior may already be done.
+/// Both phases. `true` if the behavior has all its cowns, so that the caller is to make it ready; otherwise it may already
+/// be done afterwards.
 ///
 /// # Safety
 ///
-/// `header` is of a fresh block that nobody else knows, its cowns are alive, and what its body borrows lasts as
-/// [`schedule`] says.
-#[inline]
-unsafe fn enqueue(header: NonNull<Header>) {
+/// `header` is of a fresh block with so many requests that nobody else knows, its cowns are alive, and what its body
+/// borrows lasts as [`schedule`] says.
+#[inline(always)]
+unsafe fn enqueue(header: NonNull<Header>, requests: usize, left: &mut Leftover) -> bool {
     // SAFETY: the run's reference keeps the block alive until the behavior is ready, and it can't be ready
     // before the last step below, after which the block is not used.
     unsafe {
-        match Header::slots(header) {
-            [] => Header::make_ready(header, Arrival::Scheduled),
-            [slot] => enqueue_one(header, slot),
+        match Header::so_many_slots(header, requests) {
+            [] => true,
+            [slot] => enqueue_one(header, slot, left),
             [a, b] if a.want.cown() != b.want.cown() => {
                 let ordered = if a.want.cown() < b.want.cown() { [a, b] } else { [b, a] };
-                enqueue_all(header, &ordered.map(NonNull::from));
+                enqueue_all(header, &ordered.map(NonNull::from), left)
             }
-            _ => in_order(header, |slots| enqueue_all(header, slots)),
+            _ => enqueue_in_order(header, left),
         }
     }
+}
+
+/// The same, for any number of cowns.
+///
+/// # Safety
+///
+/// As for [`enqueue`].
+#[inline(never)]
+unsafe fn enqueue_in_order(header: NonNull<Header>, left: &mut Leftover) -> bool {
+    // SAFETY: passed on.
+    unsafe { in_order(header, |slots| enqueue_all(header, slots, left)) }
 }
 
 /// Phase 1 and 2 for a behavior of several cowns, whose slots are in order.
@@ -268,19 +285,18 @@ unsafe fn enqueue(header: NonNull<Header>) {
 ///
 /// As for [`enqueue`].
 #[inline]
-unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
+unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>], left: &mut Leftover) -> bool {
     // SAFETY: as for `enqueue`.
     let slots = || slots.iter().map(|slot| unsafe { slot.as_ref() });
-    let Some(last) = slots().next_back() else { return };
+    let Some(last) = slots().next_back() else { return true };
     let others = slots().len() as u32 - 1;
-    let (mut acquired, mut left) = (0, Leftover::none());
+    let mut acquired = 0;
     for slot in slots().take(others as usize) {
         // SAFETY: the cown is alive by the caller's promise, and a predecessor by the queue's invariant. A
         // reader that has the cown is marked before anybody can link behind it.
         unsafe {
             let predecessor = swap_tail(header, slot);
-            if predecessor.is_none_or(|p| link(p, header, slot, &mut left))
-                && grant::enter(&*slot.want.cown(), header, slot)
+            if predecessor.is_none_or(|p| link(p, header, slot, left)) && grant::enter(&*slot.want.cown(), header, slot)
             {
                 acquired += 1;
                 if slot.want.reads() {
@@ -300,15 +316,16 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
         slots().for_each(|slot| slot.word.finish_enqueue(slot.want.reads()));
         Header::acquired_in_phase_1(header, acquired, others);
         let has_it = match predecessor {
-            Some(predecessor) if !link(predecessor, header, last, &mut left) => return,
+            Some(predecessor) if !link(predecessor, header, last, left) => false,
             // Others may be in line behind it already.
-            Some(_) if last.want.reads() => return grant::to_readers(cown, header, Arrival::Scheduled),
+            Some(_) if last.want.reads() => {
+                grant::to_readers(cown, header, Arrival::Scheduled);
+                false
+            }
             None if last.want.reads() => true,
             _ => grant::enter(cown.as_ref(), header, last),
         };
-        if has_it {
-            grant::acquired_one(header, Arrival::Scheduled);
-        }
+        has_it && Header::acquired(header, 1)
     }
 }
 
@@ -320,40 +337,45 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>]) {
 /// # Safety
 ///
 /// As for [`enqueue`].
-#[inline]
-unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
-    let mut left = Leftover::none();
+#[inline(always)]
+unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
     // SAFETY: as for `enqueue`; once linked, the block is used only if that led to the cown, and then by
     // nobody else.
     unsafe {
-        let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
-        match swap_tail(header, slot) {
-            None if slot.want.reads() => {
-                grant::enter(cown.as_ref(), header, slot);
-                slot.word.finish_granted();
-            }
-            None => {
-                slot.word.finish_enqueue(false);
-                if !grant::enter(cown.as_ref(), header, slot) {
-                    return;
-                }
-            }
-            Some(predecessor) => {
-                slot.word.finish_enqueue(slot.want.reads());
-                if !link(predecessor, header, slot, &mut left) {
-                    return;
-                }
-                if slot.want.reads() {
-                    // Others may be in line behind it already.
-                    grant::to_readers(cown, header, Arrival::Scheduled);
-                    return;
-                }
-                if !grant::enter(cown.as_ref(), header, slot) {
-                    return;
-                }
-            }
+        if slot.want.reads() {
+            return enqueue_reader(header, slot, left);
         }
-        Header::make_ready(header, Arrival::Scheduled);
+        let predecessor = swap_tail(header, slot);
+        slot.word.finish_enqueue(false);
+        if let Some(predecessor) = predecessor
+            && !link(predecessor, header, slot, left)
+        {
+            return false;
+        }
+        grant::enter(&*slot.want.cown(), header, slot)
+    }
+}
+
+/// The same, for one that reads.
+///
+/// # Safety
+///
+/// As for [`enqueue`].
+unsafe fn enqueue_reader(header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
+    // SAFETY: as for `enqueue_one`.
+    unsafe {
+        let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
+        let Some(predecessor) = swap_tail(header, slot) else {
+            grant::enter(cown.as_ref(), header, slot);
+            slot.word.finish_granted();
+            return true;
+        };
+        slot.word.finish_enqueue(true);
+        if link(predecessor, header, slot, left) {
+            // Others may be in line behind it already.
+            grant::to_readers(cown, header, Arrival::Scheduled);
+        }
+        false
     }
 }
 
@@ -363,7 +385,7 @@ unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot) {
 /// # Safety
 ///
 /// The cown is alive, and the slot is `header`'s, which is in phase 1.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&Word> {
     // SAFETY: the caller keeps the cown alive.
     let cown = unsafe { &*slot.want.cown() };
@@ -384,7 +406,7 @@ pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&
 /// # Safety
 ///
 /// `predecessor` came from the own swap of the tail and is used no more.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn link(predecessor: &Word, header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
     match predecessor.link(header.as_ptr(), slot.want.reads()) {
         Linked::Waits => false,

@@ -81,7 +81,7 @@ impl Batch {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        let run = with_guards::<Q, R, F>(requests.shape(), body);
+        let run = with_guards(&requests, body);
         let fill = |slots: &mut Fill| fill(&requests, slots);
         let (header, result) = block::allocate(executor, requests.count(), fill, None, run);
         self.add(header);

@@ -105,11 +105,19 @@ impl Header {
     ///
     /// `this` is the header of a live block.
     pub(crate) unsafe fn slots<'a>(this: NonNull<Self>) -> &'a [Slot] {
+        // SAFETY: passed on.
+        unsafe { Self::so_many_slots(this, Self::requests(this)) }
+    }
+
+    /// The same, for whoever knows how many there are.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`], and there are so many.
+    #[inline]
+    pub(crate) unsafe fn so_many_slots<'a>(this: NonNull<Self>, requests: usize) -> &'a [Slot] {
         // SAFETY: the slots end where the counts start, in the block, which the caller keeps alive.
-        unsafe {
-            let requests = Self::requests(this);
-            core::slice::from_raw_parts(Self::first_slot(this, requests), requests)
-        }
+        unsafe { core::slice::from_raw_parts(Self::first_slot(this, requests), requests) }
     }
 
     /// The same, to change what they want.
@@ -306,16 +314,6 @@ impl Header {
             }
             Self::run(this, Mode::Cancel);
         }
-    }
-
-    /// Frees the block.
-    ///
-    /// # Safety
-    ///
-    /// Nobody can reach it any more.
-    pub(crate) unsafe fn free(this: NonNull<Self>) {
-        // SAFETY: passed on.
-        unsafe { (this.as_ref().result.vtable.free)(this.cast()) }
     }
 
     /// Runs (or cancels) the behavior and releases its cowns.

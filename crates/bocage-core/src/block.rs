@@ -67,6 +67,9 @@ impl<'a, R> Place<'a, R> {
 /// A closure is one. Another kind may leave a ticket behind, which outlives the body and is dropped when the behavior
 /// has released its cowns: then nothing of the body is left, and nothing that it borrowed is used any more.
 pub(crate) trait Body<R>: Send {
+    /// For how many requests it is, if its type tells.
+    const REQUESTS: Option<usize> = None;
+
     type Ticket: Ticket;
 
     /// Called first, and once, whether the body is to run or is cancelled.
@@ -161,6 +164,8 @@ where
             stalled: Front::<E, R, B>::stalled,
         }
     };
+    debug_assert!(B::REQUESTS.is_none_or(|known| known == requests));
+    let requests = B::REQUESTS.unwrap_or(requests);
     let (layout, front_at) = Front::<E, R, B>::layout(requests);
     let count = u32::try_from(requests).ok().filter(|n| *n < BATCHED);
     let count = count.expect("a behavior asks for fewer than two thousand million cowns");
@@ -191,6 +196,28 @@ where
         mem::forget(memory);
         (header, front.cast())
     }
+}
+
+/// How many requests there are.
+///
+/// # Safety
+///
+/// `header` is of a live block of these types.
+#[inline]
+pub(crate) unsafe fn requests<E: Executor, R: Send + 'static, B: Body<R>>(header: NonNull<Header>) -> usize {
+    // SAFETY: passed on.
+    unsafe { Front::<E, R, B>::requests(header) }
+}
+
+/// [`Header::make_ready`] for a behavior that its own scheduler makes ready, whose types are known.
+///
+/// # Safety
+///
+/// As for that, and the block is of these types.
+#[inline]
+pub(crate) unsafe fn make_ready<E: Executor, R: Send + 'static, B: Body<R>>(header: NonNull<Header>) {
+    // SAFETY: passed on.
+    unsafe { Front::<E, R, B>::ready(header, Arrival::Scheduled) }
 }
 
 impl<E, R, B> Front<E, R, B>
@@ -228,6 +255,17 @@ where
         known
     }
 
+    /// How many requests there are, which the type may tell.
+    ///
+    /// # Safety
+    ///
+    /// `header` is of a live block of these types.
+    #[inline]
+    unsafe fn requests(header: NonNull<Header>) -> usize {
+        // SAFETY: passed on.
+        B::REQUESTS.unwrap_or_else(|| unsafe { Header::requests(header) })
+    }
+
     unsafe fn of(header: NonNull<Header>) -> NonNull<Self> {
         header.cast()
     }
@@ -245,6 +283,7 @@ where
         unsafe { Self::executor(header).stalled(yields) }
     }
 
+    #[inline]
     unsafe fn ready(header: NonNull<Header>, arrival: Arrival) {
         // SAFETY: ready is not yet run, so that the run's reference keeps the block. The executor may run
         // it, and so free the block, inside its own method: hence the clone.
@@ -261,7 +300,7 @@ where
     unsafe fn run(header: NonNull<Header>, mode: Mode) {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
-            let slots = Header::slots(header);
+            let slots = Header::so_many_slots(header, Self::requests(header));
             let mut missing = false;
             for slot in slots {
                 slot.word.prefetch_successor();
@@ -291,7 +330,9 @@ where
                 ticket.panicked();
             }
             cown.set_flags(flags);
-            release::all(header, slots);
+            if release::all(header, slots) {
+                Self::free_here(Header::result(header));
+            }
             drop(ticket);
         }
     }
@@ -315,17 +356,22 @@ where
     }
 
     unsafe fn free(cown: NonNull<CownHeader>) {
+        // SAFETY: passed on.
+        unsafe { Self::free_here(cown) }
+    }
+
+    /// [`free`](Vtable::free), for the run, of which it is the end.
+    #[inline(always)]
+    unsafe fn free_here(cown: NonNull<CownHeader>) {
         let this = cown.cast::<Self>();
         // SAFETY: nobody else can reach the block. The closure was taken by the run, without which the run's reference
         // would still be there.
         unsafe {
             let header = cown.cast::<Header>();
-            let requests = Header::requests(header);
+            let requests = Self::requests(header);
             let (layout, at) = Self::known_layout(requests);
             let _memory = Memory(this.cast::<u8>().sub(at), layout);
-            for slot in Header::fresh_slots(header) {
-                ptr::drop_in_place(slot);
-            }
+            ptr::drop_in_place(ptr::slice_from_raw_parts_mut(Header::first_slot(header, requests), requests));
             ptr::drop_in_place(header.cast::<Counts>().sub(1).as_ptr());
             let Front { result, executor, .. } = &mut *this.as_ptr();
             if result.header.flags() & PANICKED == 0 {

@@ -191,7 +191,8 @@ impl CownHeader {
     ///
     /// As for [`unkeep`](Self::unkeep).
     #[inline]
-    unsafe fn give_up(this: NonNull<Self>) -> bool {
+    #[must_use]
+    pub(crate) unsafe fn give_up(this: NonNull<Self>) -> bool {
         // SAFETY: the caller's reference keeps the block alive until it is given up.
         let header = unsafe { this.as_ref() };
         // Acquire: pairs with the Release of those who dropped theirs before.

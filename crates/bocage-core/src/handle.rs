@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::acquire::{Erased, schedule};
-use crate::block::{Fill, Place};
+use crate::block::{Body, Fill, Place};
 use crate::cown::{Cown, CownBox, EMPTY, MISSING, PANICKED};
 use crate::executor::{Executor, Ready};
 use crate::mailbox::Claim;
@@ -41,7 +41,7 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    let run = with_guards::<Q, R, F>(requests.shape(), body);
+    let run = with_guards(&requests, body);
     // SAFETY: the body borrows nothing that could end, and `requests` keeps the cowns.
     let result = unsafe { schedule(executor, requests.count(), |slots| fill(&requests, slots), None, run) };
     Handle { result }
@@ -55,16 +55,34 @@ pub(crate) fn fill<Q: Requests>(requests: &Q, slots: &mut Fill) {
 
 /// The body in the form that the core runs: it makes the guards, and puts the result in its place.
 #[inline]
-pub(crate) fn with_guards<'s, Q, R, F>(shape: Q::Shape, body: F) -> impl FnOnce(Place<'_, R>) + Send + 's
+pub(crate) fn with_guards<Q: Requests, F>(requests: &Q, body: F) -> Guarded<Q, F> {
+    Guarded { shape: requests.shape(), body }
+}
+
+/// See [`with_guards`].
+pub(crate) struct Guarded<Q: Requests, F> {
+    shape: Q::Shape,
+    body: F,
+}
+
+impl<Q, R, F> Body<R> for Guarded<Q, F>
 where
     Q: Requests,
     R: Send + 'static,
-    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 's,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send,
 {
-    move |mut place| {
+    const REQUESTS: Option<usize> = Q::COUNT;
+
+    type Ticket = ();
+
+    #[inline]
+    fn ticket(&mut self) {}
+
+    #[inline]
+    fn run(self, mut place: Place<'_, R>) {
         // SAFETY: the behavior holds all its cowns while it runs, and they hold values, or the body would not have
         // been called. The guards end with the call, since `R` can't borrow from them.
-        let value = body(unsafe { Q::guards(&shape, &mut Held::new(place.slots())) });
+        let value = (self.body)(unsafe { Q::guards(&self.shape, &mut Held::new(place.slots())) });
         place.set(value);
     }
 }

@@ -7,7 +7,8 @@ use crate::cown::{AfterReader, CownHeader};
 use crate::grant;
 use crate::slot::{Left, Slot, Word};
 
-/// Releases every cown of the behavior, its result's last, and drops the run's reference.
+/// Releases every cown of the behavior, its result's last, and drops the run's reference. `true` if nobody refers to the
+/// block any more: then it is left to the caller to free.
 ///
 /// A successor that has all its cowns goes to its own executor, on this thread. Nothing here recurses: the
 /// executor only takes the successor in.
@@ -15,8 +16,9 @@ use crate::slot::{Left, Slot, Word};
 /// # Safety
 ///
 /// The behavior, whose slots these are, holds all its cowns, and its body is done.
-#[inline]
-pub(crate) unsafe fn all(header: NonNull<Header>, slots: &[Slot]) {
+#[inline(always)]
+#[must_use]
+pub(crate) unsafe fn all(header: NonNull<Header>, slots: &[Slot]) -> bool {
     // SAFETY: the run's reference keeps the block alive until it is dropped below, and after that nothing
     // of it is used.
     unsafe {
@@ -33,17 +35,26 @@ pub(crate) unsafe fn all(header: NonNull<Header>, slots: &[Slot]) {
         let result = Header::result(header);
         let CownHeader { word, tail, .. } = result.as_ref();
         // If nobody has a handle and nobody came, then nobody can come any more: there is nothing to release.
-        if !(result.as_ref().is_sole() && tail.is_last(word)) {
-            write(header, word, result);
-            CownHeader::unkeep(result);
-            return;
-        }
-        Header::free(header);
+        if result.as_ref().is_sole() && tail.is_last(word) { true } else { release_result(header) }
+    }
+}
+
+/// Releases the result's cown, and drops the run's reference; as [`all`].
+///
+/// # Safety
+///
+/// As for that.
+unsafe fn release_result(header: NonNull<Header>) -> bool {
+    let result = Header::result(header);
+    // SAFETY: the run's reference keeps the block alive until it is given up.
+    unsafe {
+        write(header, &result.as_ref().word, result);
+        CownHeader::give_up(result)
     }
 }
 
 /// Releases a cown that was held to write. It may be gone afterwards.
-#[inline]
+#[inline(always)]
 unsafe fn write(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) {
     // SAFETY: held to write, so the queue is not empty and keeps the cown, until this leaves it. A successor keeps it
     // further.

@@ -58,13 +58,17 @@ use crate::slot::Slot;
 ///
 /// # Safety
 ///
-/// `visit` shows as many cowns as `count` says, and `guards` takes as many from what it gets: for each in turn a guard
+/// `visit` shows as many cowns as `count` says, and as [`COUNT`](Requests::COUNT) does, if it does; and `guards` takes as many from what it gets: for each in turn a guard
 /// of its type, to write or to read as it was shown.
 pub unsafe trait Requests {
     /// What `guards` has to know of the shape, beside its type.
     type Shape: Send + 'static;
     /// What the body gets.
     type Guards<'a>;
+
+    /// How many cowns are named, if the type tells. Then the code that schedules, runs and frees the behavior is made for
+    /// just that number.
+    const COUNT: Option<usize> = None;
 
     /// How many cowns are named.
     fn count(&self) -> usize;
@@ -117,6 +121,8 @@ unsafe impl<T: Send + 'static> Requests for &Cown<T> {
     type Shape = ();
     type Guards<'a> = Guard<'a, T>;
 
+    const COUNT: Option<usize> = Some(1);
+
     #[inline]
     fn count(&self) -> usize {
         1
@@ -166,6 +172,8 @@ where
 unsafe impl<T: Send + Sync + 'static> Requests for Read<&Cown<T>> {
     type Shape = ();
     type Guards<'a> = ReadGuard<'a, T>;
+
+    const COUNT: Option<usize> = Some(1);
 
     #[inline]
     fn count(&self) -> usize {

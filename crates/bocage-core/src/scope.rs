@@ -140,12 +140,14 @@ impl Drop for Running {
 }
 
 /// A body, and its ticket, which is dropped after it if it never gets that far.
-struct Scoped<F> {
-    body: F,
+struct Scoped<B> {
+    body: B,
     running: Option<Running>,
 }
 
-impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for Scoped<F> {
+impl<R, B: Body<R>> Body<R> for Scoped<B> {
+    const REQUESTS: Option<usize> = B::REQUESTS;
+
     type Ticket = Running;
 
     fn ticket(&mut self) -> Running {
@@ -153,7 +155,7 @@ impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for Scoped<F> {
     }
 
     fn run(self, place: Place<'_, R>) {
-        (self.body)(place);
+        self.body.run(place);
     }
 }
 
@@ -172,7 +174,7 @@ impl<'scope> Scope<'scope, '_> {
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'scope,
     {
         let running = Some(Running::new(&self.shared));
-        let body = Scoped { body: with_guards::<Q, R, F>(requests.shape(), body), running };
+        let body = Scoped { body: with_guards(&requests, body), running };
         // SAFETY: `scope` does not return before the ticket is dropped, and `'scope` does not end before.
         // `requests` keeps the cowns.
         let result = unsafe { schedule(executor, requests.count(), |slots| fill(&requests, slots), None, body) };

@@ -56,6 +56,8 @@ macro_rules! cowns {
             type Shape = ();
             type Guards<'a> = [$guard<'a, T>; N];
 
+            const COUNT: Option<usize> = Some(N);
+
             #[inline]
             fn count(&$self) -> usize {
                 N
@@ -119,6 +121,11 @@ unsafe impl<Q: Requests, const N: usize> Requests for [Q; N] {
     type Shape = [Q::Shape; N];
     type Guards<'a> = [Q::Guards<'a>; N];
 
+    const COUNT: Option<usize> = match Q::COUNT {
+        Some(count) => Some(N * count),
+        None => None,
+    };
+
     #[inline]
     fn count(&self) -> usize {
         self.iter().map(Q::count).sum()
@@ -145,6 +152,8 @@ unsafe impl Requests for () {
     type Shape = ();
     type Guards<'a> = ();
 
+    const COUNT: Option<usize> = Some(0);
+
     fn count(&self) -> usize {
         0
     }
@@ -156,12 +165,26 @@ unsafe impl Requests for () {
     unsafe fn guards((): &(), _: &mut Held<'_>) {}
 }
 
+/// Both, if both are known.
+const fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        _ => None,
+    }
+}
+
 macro_rules! tuple {
     ($($name:ident $index:tt),*) => {
         // SAFETY: each member makes guards for what it shows, in turn.
         unsafe impl<$($name: Requests),*> Requests for ($($name,)*) {
             type Shape = ($($name::Shape,)*);
             type Guards<'a> = ($($name::Guards<'a>,)*);
+
+            const COUNT: Option<usize> = {
+                let count = Some(0);
+                $(let count = sum(count, $name::COUNT);)*
+                count
+            };
 
             #[inline]
             fn count(&self) -> usize {

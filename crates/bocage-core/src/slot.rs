@@ -403,6 +403,7 @@ impl Word {
 
     /// Names `successor` as the next on this cown. Called once, by the enqueuer that found this slot in
     /// the tail, and after `await_enqueued`.
+    #[inline]
     pub(crate) fn link(&self, successor: *mut Header, reads: bool) -> Linked {
         let next = successor.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
         // Acquire: pairs with the releaser's exchange, whose body's writes we may be about to own.

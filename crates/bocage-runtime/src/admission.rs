@@ -7,13 +7,13 @@ use std::marker::PhantomData;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::{Executor, Ready, Requests};
+use bocage_core::{Executor, Handle, Ready, Requests, when_on};
 
 use crate::error::Error;
 use crate::pending::{Note, Register};
-use crate::quiesce::OUTSIDE;
+use crate::quiesce::{OUTSIDE, Shard};
 use crate::shared::Shared;
-use crate::worker::with_current;
+use crate::worker::{Worker, with_current};
 
 /// One behavior that a runtime has counted as scheduled, and that is still to be scheduled. Until then the
 /// runtime does not come to rest. Dropping it takes the count back.
@@ -99,6 +99,54 @@ impl Admission {
             By::Worker(index) => index,
             By::Outside(shard) => self.shared.remotes.len() + shard % OUTSIDE,
         }
+    }
+}
+
+/// Schedules from a body of the worker that calls this, on its own runtime. That is open as long as the body runs, so the
+/// behavior needs no admission, but to be counted.
+#[inline]
+pub(crate) fn schedule_in_body<Q, R, F>(worker: &Worker, requests: Q, body: F) -> Handle<R>
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    /// Takes the count back if `when_on` panics, and so has scheduled nothing.
+    struct Counted(&'static Shard);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.finish();
+        }
+    }
+    let shared = worker.shared();
+    worker.shard().schedule();
+    let counted = Counted(worker.shard());
+    let note =
+        shared.register().map(|register| Register::note(register, worker.index(), type_name::<F>(), false, &requests));
+    let handle = schedule(shared, note, requests, body);
+    mem::forget(counted);
+    handle
+}
+
+/// Schedules a behavior that is counted, and noted if the runtime names them.
+#[inline]
+pub(crate) fn schedule<Q, R, F>(
+    shared: &'static Shared,
+    note: Option<Note<&'static Register>>,
+    requests: Q,
+    body: F,
+) -> Handle<R>
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    #[cfg(feature = "trace")]
+    let body = crate::trace::labelled(&shared.tracer, &requests, body);
+    let executor = RuntimeExecutor(shared);
+    match note {
+        None => when_on(executor, requests, body),
+        Some(note) => when_on(executor, requests, move |guards: Q::Guards<'_>| note.run(|| body(guards))),
     }
 }
 

@@ -82,7 +82,7 @@ impl Batch {
                 let admission = runtime.admit()?;
                 let note = admission.note::<Q, F>(&requests);
                 #[cfg(feature = "trace")]
-                let body = runtime.labelled(&requests, body);
+                let body = crate::trace::labelled(&runtime.shared().tracer, &requests, body);
                 Ok(admission.schedule(|executor| match note {
                     None => behaviors.when_on(executor, requests, body),
                     Some(note) => behaviors.when_on(executor, requests, move |guards| note.run(|| body(guards))),

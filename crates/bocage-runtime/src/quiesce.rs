@@ -78,9 +78,26 @@ struct Waiting {
     wake: Condvar,
 }
 
-struct Shard {
+/// How many behaviors one worker scheduled and finished.
+pub struct Shard {
     scheduled: AtomicU64,
     finished: AtomicU64,
+}
+
+impl Shard {
+    /// [`Ledger::schedule`] for the worker whose shard it is.
+    #[inline]
+    pub fn schedule(&self) {
+        // Relaxed: ordered by the Release of the finish that follows.
+        bump(&self.scheduled, Ordering::Relaxed);
+    }
+
+    /// [`Ledger::finish`] for the worker whose shard it is.
+    #[inline]
+    pub fn finish(&self) {
+        // Release: pairs with the Acquire in `finished`; publishes what the behavior did and counted.
+        bump(&self.finished, Ordering::Release);
+    }
 }
 
 /// What a waiter waits for.
@@ -135,15 +152,18 @@ impl Ledger {
     /// Counts a behavior that `worker`, in a behavior, is about to schedule. Called by that worker alone.
     #[inline]
     pub fn schedule(&self, worker: usize) {
-        // Relaxed: ordered by the Release of the finish that follows.
-        bump(&self.workers[worker].scheduled, Ordering::Relaxed);
+        self.shard(worker).schedule();
     }
 
     /// Counts a behavior as finished, or as not scheduled after all. Called by that worker alone.
     #[inline]
     pub fn finish(&self, worker: usize) {
-        // Release: pairs with the Acquire in `finished`; publishes what the behavior did and counted.
-        bump(&self.workers[worker].finished, Ordering::Release);
+        self.shard(worker).finish();
+    }
+
+    /// What `worker` counts, and nobody else.
+    pub fn shard(&self, worker: usize) -> &Shard {
+        &self.workers[worker]
     }
 
     /// Counts a behavior that a thread outside is about to schedule; `false` if this generation is closed,

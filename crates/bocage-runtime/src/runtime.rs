@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bocage_core::{Handle, Requests, when_on};
+use bocage_core::{Handle, Requests};
 
-use crate::admission::{Admission, outside_shard};
+use crate::admission::{self, Admission, outside_shard};
 use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
 use crate::error::Error;
@@ -327,33 +327,44 @@ impl RuntimeRef {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        let admission = self.admit()?;
-        let note = admission.note::<Q, F>(&requests);
-        #[cfg(feature = "trace")]
-        let body = self.labelled(&requests, body);
-        Ok(admission.schedule(|executor| match note {
-            None => when_on(executor, requests, body),
-            Some(note) => when_on(executor, requests, move |guards| note.run(|| body(guards))),
-        }))
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.shared) && worker.generation() == self.generation => {
+                Ok(admission::schedule_in_body(worker, requests, body))
+            }
+            _ => self.try_when_outside(requests, body),
+        })
     }
 
-    /// The body, so that a trace tells of it.
-    #[cfg(feature = "trace")]
-    pub(crate) fn labelled<Q, R, F>(
-        &self,
-        requests: &Q,
-        body: F,
-    ) -> impl for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static + use<Q, R, F>
+    /// [`try_when`](Self::try_when), for a thread that is no worker of the runtime, or in a hook.
+    #[inline(never)]
+    fn try_when_outside<Q, R, F>(&self, requests: Q, body: F) -> Result<Handle<R>, Error>
     where
         Q: Requests,
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        let label = self.label::<Q, F>(requests);
-        move |guards: Q::Guards<'_>| {
-            crate::trace::begin(label);
-            body(guards)
-        }
+        let admission = self.admit()?;
+        let note = admission.note::<Q, F>(&requests);
+        Ok(admission.schedule(|_| admission::schedule(self.shared, note, requests, body)))
+    }
+
+    /// Schedules `body` on the runtime whose behavior the calling thread runs, as [`when`](Self::when) does on
+    /// [`current`](Self::current), but faster.
+    ///
+    /// # Errors
+    ///
+    /// If it runs none, or a pinned one: then it gives both back, and nothing is scheduled.
+    #[inline]
+    pub fn when_in_body<Q, R, F>(requests: Q, body: F) -> Result<Handle<R>, (Q, F)>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        with_current(|worker| match worker {
+            Some(worker) if worker.is_at_work() => Ok(admission::schedule_in_body(worker, requests, body)),
+            _ => Err((requests, body)),
+        })
     }
 
     /// What a trace tells of a behavior with `F` for a body.

@@ -124,6 +124,24 @@ fn address(block: NonNull<()>) -> usize {
     block.as_ptr().addr()
 }
 
+/// The body, so that a trace tells of it.
+pub(crate) fn labelled<Q, R, F>(
+    tracer: &Tracer,
+    requests: &Q,
+    body: F,
+) -> impl for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static + use<Q, R, F>
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    let label = label::<Q, F>(tracer, requests);
+    move |guards: Q::Guards<'_>| {
+        begin(label);
+        body(guards)
+    }
+}
+
 /// What there is to tell of a behavior with `F` for a body, if anything is traced.
 pub(crate) fn label<Q: Requests, F>(tracer: &Tracer, requests: &Q) -> Option<Label> {
     tracer.is_on().then(|| {

@@ -15,6 +15,7 @@ use crate::builder::Hooks;
 use crate::newest::Seen;
 use crate::park::{Parked, Was, Woken};
 use crate::queue::{Kept, Queue};
+use crate::quiesce::Shard;
 use crate::shared::{Remote, Shared};
 use crate::stats::Event;
 use crate::steal::{self, Dice};
@@ -41,6 +42,12 @@ pub(crate) struct Worker {
     shared: &'static Shared,
     generation: u64,
     index: usize,
+    /// What others see of it.
+    remote: &'static Remote,
+    /// Its counts in the ledger.
+    shard: &'static Shard,
+    /// Whether its runtime has no other worker.
+    alone: bool,
     queue: Queue,
     dice: Dice,
     /// Whether this thread runs behaviors now, and not a hook.
@@ -92,6 +99,9 @@ pub(crate) fn main(
         shared,
         generation,
         index,
+        remote,
+        shard: shared.ledger.shard(index),
+        alone: shared.remotes.len() == 1,
         queue: Queue::new(remote.borrow_deque(), remote, shared.remotes.len()),
         dice: Dice::new(index as u64),
         at_work: Cell::new(false),
@@ -150,6 +160,18 @@ impl Worker {
         self.index
     }
 
+    /// Its counts in the ledger.
+    #[inline]
+    pub(crate) fn shard(&self) -> &'static Shard {
+        self.shard
+    }
+
+    /// Whether this thread runs behaviors now, and not a hook.
+    #[inline]
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.at_work.get()
+    }
+
     /// The slice of the behavior that it runs.
     #[cfg(feature = "trace")]
     pub(crate) fn slice(&self) -> &crate::trace::Open {
@@ -169,7 +191,7 @@ impl Worker {
 
     #[inline]
     fn is_alone(&self) -> bool {
-        self.shared.remotes.len() == 1
+        self.alone
     }
 
     /// Takes in a behavior that became ready as this thread released a cown.
@@ -196,13 +218,9 @@ impl Worker {
         }
     }
 
-    fn me(&self) -> &Remote {
-        &self.shared.remotes[self.index]
-    }
-
     #[inline]
     fn count(&self, event: Event, times: u64) {
-        self.me().counters.count(event, times);
+        self.remote.counters.count(event, times);
     }
 
     /// Runs behaviors until the runtime stops.
@@ -221,13 +239,13 @@ impl Worker {
     #[inline]
     fn run(&self, ready: Ready) {
         /// Counts, however the run ends.
-        struct Finish<'a>(&'a Worker);
-        impl Drop for Finish<'_> {
+        struct Finish(&'static Shard);
+        impl Drop for Finish {
             fn drop(&mut self) {
-                self.0.shared.ledger.finish(self.0.index);
+                self.0.finish();
             }
         }
-        let _finish = Finish(self);
+        let _finish = Finish(self.shard);
         if self.shared.cancels() {
             drop(ready);
             return;

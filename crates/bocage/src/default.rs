@@ -45,6 +45,17 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
+    RuntimeRef::when_in_body(requests, body).unwrap_or_else(|(requests, body)| when_elsewhere(requests, body))
+}
+
+/// [`when`], for a thread that is no worker, or is in a hook.
+#[inline(never)]
+fn when_elsewhere<Q, R, F>(requests: Q, body: F) -> Handle<R>
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
     match Place::current() {
         Place::Runtime(runtime) => runtime.when(requests, body),
         Place::Program(program) => program.when(requests, body),
