@@ -361,6 +361,7 @@ unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, left: &mut Leftover)
 /// # Safety
 ///
 /// As for [`enqueue`].
+#[inline]
 unsafe fn enqueue_reader(header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
     // SAFETY: as for `enqueue_one`.
     unsafe {
@@ -370,7 +371,7 @@ unsafe fn enqueue_reader(header: NonNull<Header>, slot: &Slot, left: &mut Leftov
             slot.word.finish_granted();
             return true;
         };
-        slot.word.finish_enqueue(true);
+        slot.word.finish_enqueue(false);
         if link(predecessor, header, slot, left) {
             // Others may be in line behind it already.
             grant::to_readers(cown, header, Arrival::Scheduled);

@@ -162,6 +162,9 @@ impl Header {
     pub(crate) unsafe fn slot_for<'a>(this: NonNull<Self>, cown: NonNull<CownHeader>) -> &'a Slot {
         // SAFETY: passed on.
         let slots = unsafe { Self::slots(this) };
+        if let [slot] = slots {
+            return slot;
+        }
         let slot = slots.iter().find(|slot| slot.want.cown() == cown.as_ptr() && !slot.want.is_included());
         slot.expect("a behavior in a cown's queue has a slot for it")
     }

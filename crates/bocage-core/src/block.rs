@@ -369,8 +369,6 @@ where
         unsafe {
             let header = cown.cast::<Header>();
             let requests = Self::requests(header);
-            let (layout, at) = Self::known_layout(requests);
-            let _memory = Memory(this.cast::<u8>().sub(at), layout);
             ptr::drop_in_place(ptr::slice_from_raw_parts_mut(Header::first_slot(header, requests), requests));
             ptr::drop_in_place(header.cast::<Counts>().sub(1).as_ptr());
             let Front { result, executor, .. } = &mut *this.as_ptr();
@@ -385,6 +383,9 @@ where
                 quietly(|| ManuallyDrop::drop(&mut executor.get_mut().payload));
             }
             ptr::drop_in_place(&raw mut (*this.as_ptr()).result.header);
+            // Nothing above panics: what the program's own drops do is caught.
+            let (layout, at) = Self::known_layout(requests);
+            pool::give(this.cast::<u8>().sub(at), layout);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Granting: who gets a cown next, and the readers' count. The protocol stands in [`crate::slot`].
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
+use core::slice;
 
 use crate::behavior::{Arrival, Header};
 use crate::cown::CownHeader;
-use crate::slot::Slot;
+use crate::slot::{Slot, Word};
 
 /// A slot whose behavior found no predecessor that it would have to wait for: a reader has the cown, a writer
 /// does unless readers are left. `true` if the cown is acquired.
@@ -23,7 +25,7 @@ pub(crate) unsafe fn enter(cown: &CownHeader, header: NonNull<Header>, slot: &Sl
 }
 
 /// So many readers at most are counted in one step: their blocks are visited twice, and are to stay in the cache for that.
-const COUNTED_AT_ONCE: u32 = 32;
+const COUNTED_AT_ONCE: usize = 32;
 
 /// Grants `cown` to `reader` and to all readers that come right after it; the writer that comes then enters.
 ///
@@ -31,61 +33,62 @@ const COUNTED_AT_ONCE: u32 = 32;
 ///
 /// `reader` waits in the queue of `cown`, to read it, and it is its turn.
 pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) {
-    let mut reader = reader;
+    let mut first = reader;
+    let mut row = [const { MaybeUninit::uninit() }; COUNTED_AT_ONCE];
     loop {
-        // SAFETY: `reader` is in the queue and not granted to, so that its block is there, and the queue
-        // keeps the cown. A successor that was linked then is in the queue just so.
+        // SAFETY: `first` is in the queue and not granted to, so that its block is there, and the queue
+        // keeps the cown. A successor that was linked then is in the queue just so. A block is there until its behavior is
+        // told, which is the last thing done to it.
         unsafe {
-            let mut left = readers_linked_behind(cown, reader);
-            cown.as_ref().count_readers(left);
-            while left > 0 {
-                left -= 1;
-                reader = match mark(cown, reader, arrival) {
-                    Some((next, true)) => NonNull::new_unchecked(next),
-                    Some((writer, false)) => {
-                        let writer = NonNull::new_unchecked(writer);
-                        if cown.as_ref().wait_for_readers(writer) {
-                            acquired_one(writer, arrival);
-                        }
-                        return;
+            let row = readers_in_a_row(cown, first, &mut row);
+            cown.as_ref().count_readers(row.len() as u32);
+            let mut successor = None;
+            for (reader, word) in row {
+                successor = word.set_granted();
+                acquired_one(*reader, arrival);
+            }
+            match successor {
+                Some((next, true)) => first = NonNull::new_unchecked(next),
+                Some((writer, false)) => {
+                    let writer = NonNull::new_unchecked(writer);
+                    if cown.as_ref().wait_for_readers(writer) {
+                        acquired_one(writer, arrival);
                     }
-                    None => return,
-                };
+                    return;
+                }
+                None => return,
             }
         }
     }
 }
 
-/// How many readers come in a row, with `reader`, up to [`COUNTED_AT_ONCE`].
+/// A reader, and the word of its slot.
+type Reader<'a> = (NonNull<Header>, &'a Word);
+
+/// The readers that are linked in a row from `first` on, as many as there is room for.
 ///
 /// # Safety
 ///
 /// As for [`to_readers`].
-unsafe fn readers_linked_behind(cown: NonNull<CownHeader>, reader: NonNull<Header>) -> u32 {
-    let mut reader = reader;
-    let mut count = 1;
-    while count < COUNTED_AT_ONCE {
-        // SAFETY: in the queue, and not granted to.
-        let Some((next, true)) = (unsafe { Header::slot_for(reader, cown).word.successor() }) else { break };
-        // SAFETY: what is linked is no null pointer.
-        reader = unsafe { NonNull::new_unchecked(next) };
+#[inline]
+unsafe fn readers_in_a_row<'r, 'a>(
+    cown: NonNull<CownHeader>,
+    first: NonNull<Header>,
+    room: &'r mut [MaybeUninit<Reader<'a>>; COUNTED_AT_ONCE],
+) -> &'r [Reader<'a>] {
+    let mut next = Some(first);
+    let mut count = 0;
+    while let (Some(reader), Some(place)) = (next, room.get_mut(count)) {
+        // SAFETY: in the queue, and not granted to. What is linked is no null pointer.
+        unsafe {
+            let word = &Header::slot_for(reader, cown).word;
+            place.write((reader, word));
+            next = word.successor().and_then(|(next, reads)| reads.then(|| NonNull::new_unchecked(next)));
+        }
         count += 1;
     }
-    count
-}
-
-/// Marks a reader that is counted as one that has the cown, and tells it. Returns its successor.
-///
-/// # Safety
-///
-/// As for [`to_readers`].
-unsafe fn mark(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) -> Option<(*mut Header, bool)> {
-    // SAFETY: the block is there until the behavior is told, which is the last thing done to it.
-    unsafe {
-        let successor = Header::slot_for(reader, cown).word.set_granted();
-        acquired_one(reader, arrival);
-        successor
-    }
+    // SAFETY: so many were written.
+    unsafe { slice::from_raw_parts(room.as_ptr().cast(), count) }
 }
 
 /// One cown more is acquired; the behavior goes to its executor if that was the last.

@@ -330,12 +330,13 @@ impl Word {
         self.0.store(word, Ordering::Relaxed);
     }
 
-    /// Phase 2, of a slot that reads or does not.
-    pub(crate) fn finish_enqueue(&self, reads: bool) {
+    /// Phase 2, of a slot that may be granted already, since it reads and has no predecessor or is linked, or of any other.
+    #[inline]
+    pub(crate) fn finish_enqueue(&self, may_be_granted: bool) {
         // Release: pairs with the Acquire load in `await_enqueued`; a successor that goes on to its next
         // cown must find our slots in all the tails that we swapped.
-        if reads {
-            // Somebody may grant at the same time.
+        if may_be_granted {
+            // Somebody may grant at the same time, or have done so.
             self.0.fetch_or(ENQUEUED, Ordering::Release);
         } else {
             self.0.store(ENQUEUED, Ordering::Release);
