@@ -29,7 +29,7 @@
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `pinned.rs`, behaviors that one given thread runs when it pumps; `pinned_cown.rs`, values that stay there;
-//!   `inbox.rs`, how that thread sleeps and is woken.
+//!   `owner.rs`, that thread, and when it pumps; `inbox.rs`, how it sleeps and is woken.
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
 //! - `deterministic.rs`, one thread and a seed instead: to find an order that breaks a program, and to replay it.
 //! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
@@ -60,6 +60,8 @@ pub mod deterministic;
 mod error;
 #[cfg(not(loom))]
 mod newest;
+#[cfg(not(loom))]
+mod owner;
 #[cfg(not(loom))]
 mod pending;
 #[cfg(not(loom))]

@@ -16,7 +16,7 @@ use std::thread::ThreadId;
 
 use bocage_core::{Cown, CownId, Guard, Read, Requests};
 
-use crate::pinned::{self, Owner};
+use crate::owner::{self, Owner};
 
 /// A value that never leaves its thread. The handle may go anywhere: to ask for the value, in
 /// [`Pinned::when`](crate::Pinned::when). Clones name the same cown.
@@ -93,7 +93,7 @@ pub struct PinnedGuard<'a, T: 'static> {
 
 impl<'a, T: 'static> PinnedGuard<'a, T> {
     fn new(key: Guard<'a, Key<T>>) -> Self {
-        let value = pinned::lend(key.key).and_then(|value| value.downcast().ok());
+        let value = owner::lend(key.key).and_then(|value| value.downcast().ok());
         assert!(value.is_some(), "the value of a pinned cown is lost: the guard that had it was forgotten");
         Self { key, value, _not_send: PhantomData }
     }
@@ -127,7 +127,7 @@ impl<T: 'static> Drop for PinnedGuard<'_, T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
             let value: Box<dyn Any> = value;
-            pinned::give_back(self.key.key, value);
+            owner::give_back(self.key.key, value);
         }
     }
 }

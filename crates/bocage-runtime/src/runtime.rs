@@ -14,7 +14,7 @@ use crate::admission::{Admission, outside_shard};
 use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
 use crate::error::Error;
-use crate::pinned;
+use crate::owner;
 use crate::quiesce::{Goal, Tick, Unquiet};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
@@ -227,7 +227,7 @@ impl Runtime {
         }
         // A time that is too far away to be told is as good as none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        pinned::wait(&shared.ledger, goal, deadline, tick).map_err(|why| match why {
+        owner::wait(&shared.ledger, goal, deadline, tick).map_err(|why| match why {
             Unquiet::Expired => Error::Pending(shared.pending()),
             Unquiet::Interrupted => Error::Interrupted(shared.pending()),
         })?;
@@ -259,7 +259,7 @@ impl Drop for Runtime {
         }
         let end = move || {
             // Without a deadline and a callback nothing but the goal ends it.
-            let _ = pinned::wait(&shared.ledger, Goal::Closed, None, None);
+            let _ = owner::wait(&shared.ledger, Goal::Closed, None, None);
             stop(shared, threads);
             shared.give_back();
         };
@@ -275,7 +275,7 @@ impl Drop for Runtime {
 /// Whether the calling thread is a worker of this runtime, or runs a behavior of it that is pinned.
 fn is_in_behavior_of(shared: &'static Shared) -> bool {
     with_current(|worker| worker.is_some_and(|worker| ptr::eq(worker.shared(), shared)))
-        || pinned::running().is_some_and(|home| ptr::eq(home.shared, shared))
+        || owner::running().is_some_and(|home| ptr::eq(home.shared, shared))
 }
 
 impl RuntimeRef {
@@ -285,7 +285,7 @@ impl RuntimeRef {
             let worker = worker.filter(|worker| worker.works_for(worker.shared()))?;
             Some(Self { shared: worker.shared(), generation: worker.generation() })
         })
-        .or_else(pinned::running)
+        .or_else(owner::running)
     }
 
     pub(crate) fn shared(&self) -> &'static Shared {

@@ -18,9 +18,9 @@ use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
 use crate::newest::Newest;
+use crate::owner::Owner;
 use crate::park::{Idle, Look};
 use crate::pending::{Pending, Register};
-use crate::pinned::Owner;
 use crate::quiesce::{Ledger, OUTSIDE};
 use crate::stats::{Counters, WorkerStats};
 
