@@ -233,7 +233,14 @@ impl Turn {
         if let Some(ready) = self.ready.take() {
             let _mark = enter_worker();
             let _running = Running(RUNNING.replace(Some(self.home)));
+            #[cfg(feature = "trace")]
+            let (tracer, outer) = {
+                let tracer = &self.home.shared().tracer;
+                (tracer, tracer.open(ready.as_ptr()))
+            };
             ready.run();
+            #[cfg(feature = "trace")]
+            tracer.close(crate::trace::By::Owner, outer);
         }
     }
 }

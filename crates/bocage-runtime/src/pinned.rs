@@ -67,6 +67,13 @@ impl Executor for ToOwner {
         let Pinned { runtime, owner } = self.0.clone();
         owner.take_in(ready, runtime);
     }
+
+    #[cfg(feature = "trace")]
+    fn handed_over(&self, ready: Ready) {
+        // Before another thread may have it.
+        self.0.runtime.shared().trace_hand_over(&ready);
+        self.ready(ready);
+    }
 }
 
 impl Runtime {
@@ -136,9 +143,15 @@ impl Pinned {
         let admission = self.runtime.admit()?;
         let requests = requests.requests();
         let note = admission.note_pinned(type_name::<F>(), &requests);
+        #[cfg(feature = "trace")]
+        let label = self.runtime.label::<_, F>(&requests);
         Ok(admission.schedule(|_| {
             when_on(ToOwner(self.clone()), requests, move |guards| {
-                let body = || body(Q::guards(guards));
+                let body = || {
+                    #[cfg(feature = "trace")]
+                    crate::trace::begin(label);
+                    body(Q::guards(guards))
+                };
                 match note {
                     Some(note) => note.run(body),
                     None => body(),

@@ -158,8 +158,9 @@ impl Runtime {
         self.reference.shared.stats().into_iter().zip(&self.base).map(|(now, base)| now.since(*base)).collect()
     }
 
-    /// What the workers did since the runtime was built, or since the last trace was taken; empty if the builder was
-    /// not told to [trace](Builder::trace). Best when nothing runs: the behaviors that do are in the next one.
+    /// What the workers did, and the threads that ran what is pinned to them, since the runtime was built, or since the
+    /// last trace was taken; empty if the builder was not told to [trace](Builder::trace). Best when nothing runs: the
+    /// behaviors that do are in the next one.
     #[cfg(feature = "trace")]
     pub fn take_trace(&self) -> crate::trace::Trace {
         self.reference.shared.tracer.take()
