@@ -19,7 +19,8 @@ use bocage_core::{Executor, Handle, Ready, when_on};
 
 use crate::error::Error;
 use crate::owner::{self, Owner};
-use crate::pinned_cown::{PinnedCown, PinnedRequests};
+use crate::pinned_cown::PinnedCown;
+use crate::pinned_requests::PinnedRequests;
 use crate::runtime::{Runtime, RuntimeRef};
 
 /// One thread, as the place where behaviors of one runtime run: those that must run there and nowhere else.
