@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Executor, Handle, Ready, when_on};
+use bocage_core::{Executor, Handle, Ready, Requests, when_on};
 
+use crate::admission::Admission;
 use crate::error::Error;
 use crate::owner::{self, Owner};
 use crate::pinned_cown::PinnedCown;
@@ -60,7 +61,7 @@ pub struct Pinned {
 
 /// The executor of pinned behaviors.
 #[derive(Clone)]
-struct ToOwner(Pinned);
+pub(crate) struct ToOwner(Pinned);
 
 impl Executor for ToOwner {
     fn ready(&self, ready: Ready) {
@@ -74,6 +75,25 @@ impl Executor for ToOwner {
         // Before another thread may have it.
         self.0.runtime.shared().trace_hand_over(&ready);
         self.ready(ready);
+    }
+}
+
+/// What the core gives for the requests of a pinned behavior.
+type Guards<'a, Q> = <<Q as PinnedRequests>::Requests as Requests>::Guards<'a>;
+
+/// A pinned behavior that is counted, and still to be scheduled.
+pub(crate) struct Prepared<Q, B> {
+    admission: Admission,
+    executor: ToOwner,
+    requests: Q,
+    body: B,
+}
+
+impl<Q, B> Prepared<Q, B> {
+    /// Lets `schedule` put it into the core, or into a batch.
+    pub(crate) fn schedule<T>(self, schedule: impl FnOnce(ToOwner, Q, B) -> T) -> T {
+        let Self { admission, executor, requests, body } = self;
+        admission.schedule(|_| schedule(executor, requests, body))
     }
 }
 
@@ -112,7 +132,8 @@ impl RuntimeRef {
 
 impl Pinned {
     /// Schedules `body` to run on the thread when all cowns of `requests` are acquired. As [`Runtime::when`], but that
-    /// it may ask for [pinned cowns](PinnedCown) too.
+    /// it may ask for [pinned cowns](PinnedCown) too. To schedule it in one step with others there is
+    /// [`Batch::when_pinned`](crate::Batch::when_pinned).
     ///
     /// # Panics
     ///
@@ -138,6 +159,21 @@ impl Pinned {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
+        Ok(self.prepare(&requests, body)?.schedule(when_on))
+    }
+
+    /// Counts a behavior, and turns it into one that the core knows.
+    #[expect(clippy::type_complexity, reason = "the body's type has no name that an alias could have")]
+    pub(crate) fn prepare<Q, R, F>(
+        &self,
+        requests: &Q,
+        body: F,
+    ) -> Result<Prepared<Q::Requests, impl for<'a> FnOnce(Guards<'a, Q>) -> R + Send + 'static + use<Q, R, F>>, Error>
+    where
+        Q: PinnedRequests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
         if !requests.are_of(self.owner.thread()) {
             return Err(Error::WrongThread);
         }
@@ -146,19 +182,18 @@ impl Pinned {
         let note = admission.note_pinned(type_name::<F>(), &requests);
         #[cfg(feature = "trace")]
         let label = self.runtime.label::<_, F>(&requests);
-        Ok(admission.schedule(|_| {
-            when_on(ToOwner(self.clone()), requests, move |guards| {
-                let body = || {
-                    #[cfg(feature = "trace")]
-                    crate::trace::begin(label);
-                    body(Q::guards(guards))
-                };
-                match note {
-                    Some(note) => note.run(body),
-                    None => body(),
-                }
-            })
-        }))
+        let body = move |guards: Guards<'_, Q>| {
+            let body = || {
+                #[cfg(feature = "trace")]
+                crate::trace::begin(label);
+                body(Q::guards(guards))
+            };
+            match note {
+                Some(note) => note.run(body),
+                None => body(),
+            }
+        };
+        Ok(Prepared { admission, executor: ToOwner(self.clone()), requests, body })
     }
 
     /// A cown whose value never leaves this thread, and so need not be `Send`.

@@ -125,6 +125,23 @@ impl<'a, T: 'static> PinnedGuard<'a, T> {
     }
 
     /// As [`Guard::is_alias`].
+    ///
+    /// ```
+    /// use bocage_runtime::Runtime;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let here = runtime.pinned()?;
+    /// let (left, right) = (here.cown(3)?, here.cown(4)?);
+    /// for [from, to] in [[&left, &right], [&left, &left]] {
+    ///     drop(here.when((from, to), |(mut from, mut to)| {
+    ///         if !to.is_alias() {
+    ///             std::mem::swap(&mut *from, &mut *to);
+    ///         }
+    ///     }));
+    /// }
+    /// assert_eq!(here.when(&left, |left| *left).wait().unwrap(), 4);
+    /// # Ok::<(), bocage_runtime::Error>(())
+    /// ```
     pub fn is_alias(&self) -> bool {
         self.key.is_alias()
     }

@@ -107,7 +107,8 @@ impl Runtime {
     /// were added. Returns what `add` does. If `add` panics, what it added is scheduled all the same.
     ///
     /// `add` must not wait for any of them: not for its handle, nor for the runtime to come to rest. They have yet
-    /// to be scheduled, so it would wait for ever.
+    /// to be scheduled, so it would wait for ever. Behaviors that are [pinned](crate::Pinned) to a thread may be among
+    /// them ([`Batch::when_pinned`]).
     ///
     /// O(n log n) for n cowns asked for in all.
     ///

@@ -1,10 +1,10 @@
 //! Traces (feature `trace`): what ran where and when, to be looked at in Perfetto or `chrome://tracing`.
 //!
 //! One track for each worker, and for each thread that ran what is [pinned](crate::Pinned) to it (`pinned to` its name); a
-//! slice for each behavior, an arrow where a behavior that released a cown made the next one ready. A slice begins when the body is called and ends when the cowns are released. Its name is the type of the
-//! closure, which tells the function that it stands in, unless the body says another [`name`]. Its arguments tell how
-//! long the behavior had waited since it was scheduled, and on which cowns
-//! ([`CownId`](bocage_core::CownId), `read` if only to read).
+//! slice for each behavior, an arrow where a behavior that released a cown made the next one ready. A slice begins when
+//! the body is called and ends when the cowns are released. Its name is the type of the closure, which tells the function
+//! that it stands in, unless the body says another [`name`]. Its arguments tell how long the behavior had waited since it
+//! was scheduled, and on which cowns ([`CownId`](bocage_core::CownId), `read` if only to read).
 //!
 //! ```
 //! use bocage_core::Cown;
