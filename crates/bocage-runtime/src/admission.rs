@@ -170,6 +170,8 @@ impl Executor for RuntimeExecutor {
 
     #[inline]
     fn handed_over(&self, ready: Ready) {
+        #[cfg(feature = "trace")]
+        self.0.trace_hand_over(&ready);
         with_current(|worker| match worker {
             Some(worker) if worker.works_for(self.0) => worker.hand_over(ready),
             _ => self.0.inject(ready),

@@ -1,7 +1,8 @@
 //! Batches on a runtime: several behaviors scheduled in one step, each of them counted.
 //!
 //! A behavior is counted as scheduled when it is added, and so the runtime does not come to rest between that
-//! and the end of the batch. How a batch gets in line stands in [`bocage_core::Batch`].
+//! and the end of the batch. Each brings its own executor, that of the runtime's workers or of the thread to which it is
+//! pinned. How a batch gets in line stands in [`bocage_core::Batch`].
 
 use std::fmt;
 
@@ -9,6 +10,8 @@ use bocage_core::{Handle, Requests};
 
 use crate::deterministic::{Program, watched};
 use crate::error::Error;
+use crate::pinned::Pinned;
+use crate::pinned_requests::PinnedRequests;
 use crate::runtime::RuntimeRef;
 
 /// Behaviors to be scheduled in one step: what the closure of [`Runtime::batch`](crate::Runtime::batch) adds to.
@@ -94,6 +97,57 @@ impl Batch {
                 Ok(program.schedule(|executor| behaviors.when_on(executor, requests, body)))
             }
         }
+    }
+
+    /// Adds a behavior that is pinned `to` a thread, as [`Pinned::when`] schedules one. It runs there, for the runtime
+    /// that `to` is of, whether the batch is on that one, on another, or in a [deterministic](crate::deterministic)
+    /// program, which can't wait for it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Pinned::when`]. The behavior is not added then; those before it stay.
+    ///
+    /// ```
+    /// use bocage_core::Cown;
+    /// use bocage_runtime::Runtime;
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let here = runtime.pinned()?;
+    /// let (gauge, model) = (here.cown(Rc::new(Cell::new(0)))?, Cown::new(0));
+    /// let shown = runtime.batch(|batch| {
+    ///     drop(batch.when(&model, |mut model| *model += 1));
+    ///     // What is shown is what the batch made of it, whoever else has scheduled on `model`.
+    ///     drop(batch.when_pinned(&here, (&gauge, &model), |(gauge, model)| gauge.set(*model)));
+    ///     batch.when_pinned(&here, &gauge, |gauge| gauge.get())
+    /// });
+    /// assert_eq!(shown.wait().unwrap(), 1);
+    /// # Ok::<(), bocage_runtime::Error>(())
+    /// ```
+    pub fn when_pinned<Q, R, F>(&mut self, to: &Pinned, requests: Q, body: F) -> Handle<R>
+    where
+        Q: PinnedRequests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        self.try_when_pinned(to, requests, body).unwrap_or_else(|error| panic!("a pinned `when` in a batch: {error}"))
+    }
+
+    /// [`when_pinned`](Self::when_pinned), for a runtime that may have stopped. As long as one of its behaviors is in
+    /// the batch it can't stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`]; [`Error::WrongThread`] if a pinned cown belongs to another thread.
+    pub fn try_when_pinned<Q, R, F>(&mut self, to: &Pinned, requests: Q, body: F) -> Result<Handle<R>, Error>
+    where
+        Q: PinnedRequests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    {
+        let prepared = to.prepare(&requests, body)?;
+        Ok(prepared.schedule(|executor, requests, body| self.behaviors.when_on(executor, requests, body)))
     }
 }
 

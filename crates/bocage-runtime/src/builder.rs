@@ -196,11 +196,12 @@ impl Builder {
         self
     }
 
-    /// Records a [trace](crate::trace) of at most so many behaviors for each worker; of those that follow it tells
-    /// only how many. 0, as it is from the beginning: none. A behavior takes some 100 bytes until the trace is taken.
+    /// Records a [trace](crate::trace) of at most so many behaviors for each worker, and for each thread that runs what is
+    /// pinned to it; of those that follow it tells only how many. 0, as it is from the beginning: none. A behavior takes
+    /// some 100 bytes until the trace is taken.
     #[cfg(feature = "trace")]
-    pub fn trace(mut self, per_worker: usize) -> Self {
-        self.trace = per_worker;
+    pub fn trace(mut self, per_thread: usize) -> Self {
+        self.trace = per_thread;
         self
     }
 

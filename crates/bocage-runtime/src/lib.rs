@@ -29,7 +29,8 @@
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `pinned.rs`, behaviors that one given thread runs when it pumps; `pinned_cown.rs`, values that stay there;
-//!   `inbox.rs`, how that thread sleeps and is woken.
+//!   `pinned_requests.rs`, what such a behavior asks for; `owner.rs`, that thread, and when it pumps; `inbox.rs`, how it
+//!   sleeps and is woken.
 //! - `shared.rs`, what the threads share, and why a pointer to it can't dangle; `stats.rs`, counters.
 //! - `deterministic.rs`, one thread and a seed instead: to find an order that breaks a program, and to replay it.
 //! - `rayon.rs` (feature `rayon`), behaviors on a rayon pool instead.
@@ -61,11 +62,15 @@ mod error;
 #[cfg(not(loom))]
 mod newest;
 #[cfg(not(loom))]
+mod owner;
+#[cfg(not(loom))]
 mod pending;
 #[cfg(not(loom))]
 mod pinned;
 #[cfg(not(loom))]
 mod pinned_cown;
+#[cfg(not(loom))]
+mod pinned_requests;
 #[cfg(not(loom))]
 mod queue;
 #[cfg(all(not(loom), feature = "rayon"))]
@@ -114,7 +119,9 @@ pub use pending::{Pending, PendingBehavior, PendingCown};
 #[cfg(not(loom))]
 pub use pinned::Pinned;
 #[cfg(not(loom))]
-pub use pinned_cown::{PinnedCown, PinnedGuard, PinnedRequests};
+pub use pinned_cown::{PinnedCown, PinnedGuard};
+#[cfg(not(loom))]
+pub use pinned_requests::PinnedRequests;
 #[cfg(not(loom))]
 pub use runtime::{Runtime, RuntimeRef};
 #[cfg(not(loom))]

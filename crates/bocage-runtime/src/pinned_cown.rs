@@ -14,9 +14,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use bocage_core::{Cown, CownId, Guard, Read, Requests};
+use bocage_core::{Cown, CownId, Guard};
 
-use crate::pinned::{self, Owner};
+use crate::owner::{self, Owner};
 
 /// A value that never leaves its thread. The handle may go anywhere: to ask for the value, in
 /// [`Pinned::when`](crate::Pinned::when). Clones name the same cown.
@@ -30,9 +30,29 @@ use crate::pinned::{self, Owner};
 /// let pinned = runtime.pinned().unwrap().cown(std::rc::Rc::new(1)).unwrap();
 /// runtime.when(&pinned, |_| ());
 /// ```
+///
+/// # Always to write
+///
+/// Who reads a cown shares it with others that read it *at the same time*, on other threads. Here there is one thread, so
+/// that those who read would take turns all the same; what is left of `read` is a `&T`, which a guard gives too. So there
+/// is no `read(&pinned)`, and a value need not be `Sync`; what stands beside a pinned cown in a request may be
+/// [read](bocage_core::read) as ever.
+///
+/// One thing is lost: a pinned behavior that waits for some other cown keeps those behind it from the pinned cown, also
+/// if both only look. If that other cown may be held for long, wait for it in a behavior of its own, which then schedules
+/// the one that needs the pinned cown.
+///
+/// ```compile_fail,E0277
+/// use bocage_core::read;
+/// use bocage_runtime::Runtime;
+///
+/// let here = Runtime::new().unwrap().pinned().unwrap();
+/// let pinned = here.cown(1).unwrap();
+/// here.when(read(&pinned), |_| ());
+/// ```
 pub struct PinnedCown<T> {
-    key: Cown<Key<T>>,
-    owner: ThreadId,
+    pub(crate) key: Cown<Key<T>>,
+    pub(crate) owner: ThreadId,
 }
 
 /// Where the value is. It is dropped with the last handle, on whatever thread.
@@ -83,19 +103,47 @@ impl<T> fmt::Debug for PinnedCown<T> {
 }
 
 /// Exclusive access to a pinned cown's value, for as long as the behavior runs, on its thread.
+///
+/// If a request names the cown more than once, the first guard has the value, and the others are
+/// [aliases](Guard#aliases).
 pub struct PinnedGuard<'a, T: 'static> {
     key: Guard<'a, Key<T>>,
-    /// There until the guard is dropped.
+    /// There until the guard is dropped; never there in an alias.
     value: Option<Box<T>>,
     /// The value goes back to the store of the thread that drops the guard, which so must be this one.
     _not_send: PhantomData<*const ()>,
 }
 
 impl<'a, T: 'static> PinnedGuard<'a, T> {
-    fn new(key: Guard<'a, Key<T>>) -> Self {
-        let value = pinned::lend(key.key).and_then(|value| value.downcast().ok());
+    pub(crate) fn new(key: Guard<'a, Key<T>>) -> Self {
+        if key.is_alias() {
+            return Self { key, value: None, _not_send: PhantomData };
+        }
+        let value = owner::lend(key.key).and_then(|value| value.downcast().ok());
         assert!(value.is_some(), "the value of a pinned cown is lost: the guard that had it was forgotten");
         Self { key, value, _not_send: PhantomData }
+    }
+
+    /// As [`Guard::is_alias`].
+    ///
+    /// ```
+    /// use bocage_runtime::Runtime;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let here = runtime.pinned()?;
+    /// let (left, right) = (here.cown(3)?, here.cown(4)?);
+    /// for [from, to] in [[&left, &right], [&left, &left]] {
+    ///     drop(here.when((from, to), |(mut from, mut to)| {
+    ///         if !to.is_alias() {
+    ///             std::mem::swap(&mut *from, &mut *to);
+    ///         }
+    ///     }));
+    /// }
+    /// assert_eq!(here.when(&left, |left| *left).wait().unwrap(), 4);
+    /// # Ok::<(), bocage_runtime::Error>(())
+    /// ```
+    pub fn is_alias(&self) -> bool {
+        self.key.is_alias()
     }
 
     /// As [`Guard::is_poisoned`].
@@ -107,19 +155,39 @@ impl<'a, T: 'static> PinnedGuard<'a, T> {
     pub fn clear_poison(&mut self) {
         self.key.clear_poison();
     }
+
+    /// Says why there is no value.
+    #[cold]
+    #[track_caller]
+    fn refuse(&self) -> ! {
+        let Key { .. } = &*self.key;
+        unreachable!("only an alias has none, and its key can't be reached either")
+    }
 }
 
 impl<T: 'static> Deref for PinnedGuard<'_, T> {
     type Target = T;
 
+    /// # Panics
+    ///
+    /// If this is an [alias](Self::is_alias).
+    #[track_caller]
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("the guard is not dropped yet")
+        let Some(value) = &self.value else { self.refuse() };
+        value
     }
 }
 
 impl<T: 'static> DerefMut for PinnedGuard<'_, T> {
+    /// # Panics
+    ///
+    /// If this is an [alias](Self::is_alias).
+    #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("the guard is not dropped yet")
+        if self.value.is_none() {
+            self.refuse();
+        }
+        self.value.as_mut().expect("looked at just now")
     }
 }
 
@@ -127,124 +195,16 @@ impl<T: 'static> Drop for PinnedGuard<'_, T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
             let value: Box<dyn Any> = value;
-            pinned::give_back(self.key.key, value);
+            owner::give_back(self.key.key, value);
         }
     }
 }
 
 impl<T: fmt::Debug + 'static> fmt::Debug for PinnedGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-/// Something that [`Pinned::when`](crate::Pinned::when) takes: a [pinned cown](PinnedCown), whatever [`Requests`] there
-/// is but for tuples, or a tuple of up to 12 of all these.
-pub trait PinnedRequests {
-    /// What it comes to in the queues.
-    type Requests: Requests;
-    /// What the body gets.
-    type Guards<'a>;
-
-    /// What it comes to in the queues.
-    fn requests(self) -> Self::Requests;
-
-    /// Whether no pinned cown is among them that belongs to another thread than `owner`.
-    fn are_of(&self, owner: ThreadId) -> bool;
-
-    /// What the body gets, on the thread to which it is pinned.
-    fn guards(guards: <Self::Requests as Requests>::Guards<'_>) -> Self::Guards<'_>;
-}
-
-impl<'s, T: 'static> PinnedRequests for &'s PinnedCown<T> {
-    type Requests = &'s Cown<Key<T>>;
-    type Guards<'a> = PinnedGuard<'a, T>;
-
-    fn requests(self) -> Self::Requests {
-        &self.key
-    }
-
-    fn are_of(&self, owner: ThreadId) -> bool {
-        self.owner == owner
-    }
-
-    fn guards(key: <Self::Requests as Requests>::Guards<'_>) -> Self::Guards<'_> {
-        PinnedGuard::new(key)
-    }
-}
-
-/// Requests that pin nothing: they stay what they are.
-macro_rules! unpinned {
-    ($(($($bound:path),*) $request:ty;)*) => {$(
-        impl<T: $($bound +)* 'static> PinnedRequests for $request {
-            type Requests = Self;
-            type Guards<'a> = <Self as Requests>::Guards<'a>;
-
-            fn requests(self) -> Self {
-                self
-            }
-
-            fn are_of(&self, _: ThreadId) -> bool {
-                true
-            }
-
-            fn guards(guards: <Self::Requests as Requests>::Guards<'_>) -> Self::Guards<'_> {
-                guards
-            }
+        match &self.value {
+            Some(value) => value.fmt(f),
+            None => f.write_str("<alias>"),
         }
-    )*};
-}
-
-unpinned! {
-    (Send) &Cown<T>;
-    (Send, Sync) Read<&Cown<T>>;
-    (Send) &[Cown<T>];
-    (Send) &Vec<Cown<T>>;
-}
-
-impl PinnedRequests for () {
-    type Requests = ();
-    type Guards<'a> = ();
-
-    fn requests(self) {}
-
-    fn are_of(&self, _: ThreadId) -> bool {
-        true
     }
-
-    fn guards((): <Self::Requests as Requests>::Guards<'_>) -> Self::Guards<'_> {}
 }
-
-macro_rules! tuple {
-    ($($name:ident $index:tt),*) => {
-        impl<$($name: PinnedRequests),*> PinnedRequests for ($($name,)*) {
-            type Requests = ($($name::Requests,)*);
-            type Guards<'a> = ($($name::Guards<'a>,)*);
-
-            fn requests(self) -> Self::Requests {
-                ($(self.$index.requests(),)*)
-            }
-
-            fn are_of(&self, owner: ThreadId) -> bool {
-                $(self.$index.are_of(owner))&&*
-            }
-
-            fn guards(guards: <Self::Requests as Requests>::Guards<'_>) -> Self::Guards<'_> {
-                ($($name::guards(guards.$index),)*)
-            }
-        }
-    };
-}
-
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

@@ -14,7 +14,7 @@ use crate::admission::{self, Admission, outside_shard};
 use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
 use crate::error::Error;
-use crate::pinned;
+use crate::owner;
 use crate::quiesce::{Goal, Tick, Unquiet};
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
@@ -107,7 +107,8 @@ impl Runtime {
     /// were added. Returns what `add` does. If `add` panics, what it added is scheduled all the same.
     ///
     /// `add` must not wait for any of them: not for its handle, nor for the runtime to come to rest. They have yet
-    /// to be scheduled, so it would wait for ever.
+    /// to be scheduled, so it would wait for ever. Behaviors that are [pinned](crate::Pinned) to a thread may be among
+    /// them ([`Batch::when_pinned`]).
     ///
     /// O(n log n) for n cowns asked for in all.
     ///
@@ -158,8 +159,9 @@ impl Runtime {
         self.reference.shared.stats().into_iter().zip(&self.base).map(|(now, base)| now.since(*base)).collect()
     }
 
-    /// What the workers did since the runtime was built, or since the last trace was taken; empty if the builder was
-    /// not told to [trace](Builder::trace). Best when nothing runs: the behaviors that do are in the next one.
+    /// What the workers did, and the threads that ran what is pinned to them, since the runtime was built, or since the
+    /// last trace was taken; empty if the builder was not told to [trace](Builder::trace). Best when nothing runs: the
+    /// behaviors that do are in the next one.
     #[cfg(feature = "trace")]
     pub fn take_trace(&self) -> crate::trace::Trace {
         self.reference.shared.tracer.take()
@@ -227,7 +229,7 @@ impl Runtime {
         }
         // A time that is too far away to be told is as good as none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        pinned::wait(&shared.ledger, goal, deadline, tick).map_err(|why| match why {
+        owner::wait(&shared.ledger, goal, deadline, tick).map_err(|why| match why {
             Unquiet::Expired => Error::Pending(shared.pending()),
             Unquiet::Interrupted => Error::Interrupted(shared.pending()),
         })?;
@@ -259,7 +261,7 @@ impl Drop for Runtime {
         }
         let end = move || {
             // Without a deadline and a callback nothing but the goal ends it.
-            let _ = pinned::wait(&shared.ledger, Goal::Closed, None, None);
+            let _ = owner::wait(&shared.ledger, Goal::Closed, None, None);
             stop(shared, threads);
             shared.give_back();
         };
@@ -275,7 +277,7 @@ impl Drop for Runtime {
 /// Whether the calling thread is a worker of this runtime, or runs a behavior of it that is pinned.
 fn is_in_behavior_of(shared: &'static Shared) -> bool {
     with_current(|worker| worker.is_some_and(|worker| ptr::eq(worker.shared(), shared)))
-        || pinned::running().is_some_and(|home| ptr::eq(home.shared, shared))
+        || owner::running().is_some_and(|home| ptr::eq(home.shared, shared))
 }
 
 impl RuntimeRef {
@@ -285,7 +287,7 @@ impl RuntimeRef {
             let worker = worker.filter(|worker| worker.works_for(worker.shared()))?;
             Some(Self { shared: worker.shared(), generation: worker.generation() })
         })
-        .or_else(pinned::running)
+        .or_else(owner::running)
     }
 
     pub(crate) fn shared(&self) -> &'static Shared {

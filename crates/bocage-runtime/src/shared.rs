@@ -10,6 +10,8 @@
 //! stays flat, however often runtimes start and stop: there are as many `Shared` as ever were alive at once
 //! of each size.
 
+#[cfg(feature = "trace")]
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,11 +20,13 @@ use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
 use crate::newest::Newest;
+use crate::owner::Owner;
 use crate::park::{Idle, Look};
 use crate::pending::{Pending, Register};
-use crate::pinned::Owner;
 use crate::quiesce::{Ledger, OUTSIDE};
 use crate::stats::{Counters, WorkerStats};
+#[cfg(feature = "trace")]
+use crate::{owner, trace::By, worker::with_current};
 
 /// What all threads of one runtime share.
 pub(crate) struct Shared {
@@ -161,6 +165,24 @@ impl Shared {
     pub(crate) fn inject(&self, ready: Ready) {
         self.injector.push(ready);
         self.idle.work_pushed();
+    }
+
+    /// Told by the thread that releases a behavior's last cown, of whatever executor the behavior is. An arrow begins where
+    /// a behavior of this runtime ends: on other threads there is none.
+    #[cfg(feature = "trace")]
+    pub(crate) fn trace_hand_over(&'static self, ready: &Ready) {
+        if !self.tracer.is_on() {
+            return;
+        }
+        // First, since what is pinned may run inside of a body that waits, but no worker's behavior does.
+        let by = if owner::running().is_some_and(|home| ptr::eq(home.shared(), self)) {
+            Some(By::Owner)
+        } else {
+            with_current(|worker| Some(By::Worker(worker.filter(|worker| worker.works_for(self))?.index())))
+        };
+        if let Some(by) = by {
+            self.tracer.handed_over(by, ready.as_ptr());
+        }
     }
 
     /// Whether a behavior is visible where anybody may take it.

@@ -1,10 +1,10 @@
 //! Traces (feature `trace`): what ran where and when, to be looked at in Perfetto or `chrome://tracing`.
 //!
-//! One track for each worker, a slice for each behavior, an arrow where a behavior that released a cown made the next
-//! one ready. A slice begins when the body is called and ends when the cowns are released. Its name is the type of the
-//! closure, which tells the function that it stands in, unless the body says another [`name`]. Its arguments tell how
-//! long the behavior had waited since it was scheduled, and on which cowns
-//! ([`CownId`](bocage_core::CownId), `read` if only to read).
+//! One track for each worker, and for each thread that ran what is [pinned](crate::Pinned) to it (`pinned to` its name); a
+//! slice for each behavior, an arrow where a behavior that released a cown made the next one ready. A slice begins when
+//! the body is called and ends when the cowns are released. Its name is the type of the closure, which tells the function
+//! that it stands in, unless the body says another [`name`]. Its arguments tell how long the behavior had waited since it
+//! was scheduled, and on which cowns ([`CownId`](bocage_core::CownId), `read` if only to read).
 //!
 //! ```
 //! use bocage_core::Cown;
@@ -26,26 +26,27 @@
 //! ```
 //!
 //! Without the feature none of this is compiled. With it, a runtime whose [`Builder`](crate::Builder) was not told to
-//! trace pays for a look at a flag when it schedules and when it runs. One that traces pays for two looks at the clock
-//! and a lock that nobody else takes. Behaviors that come in by [`admit`](crate::Runtime::admit), as those of the Python
-//! layer do, have a slice, but no name of their own nor a time of waiting. [Pinned](crate::Pinned) behaviors have none:
-//! the thread that runs them is no worker.
+//! trace pays for a look at a flag when it schedules, when it runs and when it hands over. One that traces pays for two
+//! looks at the clock and a lock that nobody else takes, or, for what is pinned, no other than threads that pump.
+//! Behaviors that come in by [`admit`](crate::Runtime::admit), as those of the Python layer do, have a slice, but no
+//! name of their own nor a time of waiting. Each runtime has its own trace: what a thread runs for two of them is in two,
+//! and no arrow leads from one to the other.
 
 use std::any::type_name;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::mem::{self, ManuallyDrop};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use bocage_core::Requests;
 use crossbeam_utils::CachePadded;
 use serde_json::{Value, json};
-
-use crate::worker::with_current;
 
 /// Nanoseconds since a moment that is the same for all runtimes of the process.
 fn now() -> u64 {
@@ -57,19 +58,33 @@ fn now() -> u64 {
 /// Names the slice of the behavior that the calling thread runs, instead of its closure's type. Elsewhere, and if
 /// nothing is traced, it does nothing.
 pub fn name(name: impl Into<Cow<'static, str>>) {
-    with_current(|worker| {
-        if let Some(worker) = worker {
-            worker.slice().rename(name.into());
-        }
-    });
+    let name = name.into();
+    with_open(|slice| slice.name = Some(name));
 }
 
-/// Where a runtime's workers write down what they do.
+/// Where those who run a runtime's behaviors write down what they do.
 pub(crate) struct Tracer {
-    /// How many slices, and how many arrows, each worker keeps; 0 for no trace.
+    /// How many slices, and how many arrows, each of them keeps; 0 for no trace.
     limit: AtomicUsize,
     /// One for each worker: locked by it alone, but for whoever takes the trace.
-    lanes: Box<[CachePadded<Mutex<Lane>>]>,
+    workers: Box<[CachePadded<Mutex<Lane>>]>,
+    /// One for each thread that ran what is pinned to it, since the last trace was taken.
+    owners: Mutex<Vec<OwnerLane>>,
+}
+
+/// Who writes something down.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    Worker(usize),
+    /// The calling thread, which runs what is pinned to it.
+    Owner,
+}
+
+/// What a thread wrote down that ran what is pinned to it.
+struct OwnerLane {
+    thread: ThreadId,
+    track: String,
+    lane: Lane,
 }
 
 #[derive(Default)]
@@ -95,30 +110,27 @@ struct Slice {
     label: Option<Label>,
 }
 
-/// The start of an arrow: a worker made the behavior of this block ready.
+/// The start of an arrow: who wrote it down made the behavior of this block ready.
 struct Arrow {
     block: usize,
     at: u64,
 }
 
-/// The slice that a worker is at, while there is one.
-#[derive(Default)]
-pub(crate) struct Open(RefCell<Option<Slice>>);
-
-impl Open {
-    fn rename(&self, name: Cow<'static, str>) {
-        if let Some(slice) = &mut *self.0.borrow_mut() {
-            slice.name = Some(name);
-        }
-    }
-
-    fn begin(&self, label: Label) {
-        if let Some(slice) = &mut *self.0.borrow_mut() {
-            slice.label = Some(label);
-            slice.begin = now();
-        }
-    }
+thread_local! {
+    /// The slice that the calling thread is at, while there is one. Whoever opens one closes it, so that nothing is left
+    /// to be dropped, and it can be looked at for as long as the thread lives.
+    static OPEN: RefCell<ManuallyDrop<Option<Slice>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
+
+/// Tells something of the slice that the calling thread is at.
+fn with_open(tell: impl FnOnce(&mut Slice)) {
+    OPEN.with_borrow_mut(|open| open.as_mut().map(tell));
+}
+
+/// What the calling thread was at before it opened a slice: a body that waits, as one that drops another runtime does,
+/// may pump meanwhile.
+#[must_use = "a slice ends"]
+pub(crate) struct Outer(Option<Slice>);
 
 fn address(block: NonNull<()>) -> usize {
     block.as_ptr().addr()
@@ -154,17 +166,20 @@ pub(crate) fn label<Q: Requests, F>(tracer: &Tracer, requests: &Q) -> Option<Lab
 /// Told by a body that it begins.
 pub(crate) fn begin(label: Option<Label>) {
     if let Some(label) = label {
-        with_current(|worker| {
-            if let Some(worker) = worker {
-                worker.slice().begin(label);
-            }
+        with_open(|slice| {
+            slice.label = Some(label);
+            slice.begin = now();
         });
     }
 }
 
 impl Tracer {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { limit: AtomicUsize::new(0), lanes: (0..workers).map(|_| CachePadded::default()).collect() }
+        Self {
+            limit: AtomicUsize::new(0),
+            workers: (0..workers).map(|_| CachePadded::default()).collect(),
+            owners: Mutex::default(),
+        }
     }
 
     /// Begins or ends tracing, and forgets what was recorded.
@@ -183,55 +198,79 @@ impl Tracer {
         self.limit() > 0
     }
 
-    fn lane(&self, worker: usize) -> MutexGuard<'_, Lane> {
-        self.lanes[worker].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Told by a worker that it hands the behavior of this block over, to itself or to whoever steals it.
-    pub(crate) fn handed_over(&self, worker: usize, block: NonNull<()>) {
-        let limit = self.limit();
-        if limit > 0 {
-            let mut lane = self.lane(worker);
-            if lane.arrows.len() < limit {
-                lane.arrows.push(Arrow { block: address(block), at: now() });
+    fn write(&self, by: By, write: impl FnOnce(&mut Lane)) {
+        match by {
+            By::Worker(index) => write(&mut lock(&self.workers[index])),
+            By::Owner => {
+                let (here, mut owners) = (thread::current(), lock(&self.owners));
+                let at = owners.iter().position(|owner| owner.thread == here.id()).unwrap_or_else(|| {
+                    let name = here.name().map_or_else(|| format!("{:?}", here.id()), str::to_owned);
+                    let track = format!("pinned to {name}");
+                    owners.push(OwnerLane { thread: here.id(), track, lane: Lane::default() });
+                    owners.len() - 1
+                });
+                write(&mut owners[at].lane);
             }
         }
     }
 
-    /// Told by a worker that it is about to run the behavior of this block.
-    pub(crate) fn begin(&self, block: NonNull<()>, open: &Open) {
-        if self.is_on() {
-            let at = now();
-            open.0.replace(Some(Slice { block: address(block), begin: at, end: at, name: None, label: None }));
+    /// Told by who releases a cown that it hands it to the behavior of this block, whoever runs that then.
+    pub(crate) fn handed_over(&self, by: By, block: NonNull<()>) {
+        let limit = self.limit();
+        if limit > 0 {
+            self.write(by, |lane| {
+                if lane.arrows.len() < limit {
+                    lane.arrows.push(Arrow { block: address(block), at: now() });
+                }
+            });
         }
     }
 
-    /// Told by a worker that it has run it.
-    pub(crate) fn end(&self, worker: usize, open: &Open) {
-        let Some(slice) = open.0.take() else { return };
-        let mut lane = self.lane(worker);
-        if lane.slices.len() < self.limit() {
-            lane.slices.push(Slice { end: now(), ..slice });
-        } else {
-            lane.dropped += 1;
-        }
+    /// The calling thread is about to run the behavior of this block. If nothing is traced it is at no slice then, not
+    /// even at an outer one, which is not what a body would name.
+    pub(crate) fn open(&self, block: NonNull<()>) -> Outer {
+        let slice = self.is_on().then(|| {
+            let at = now();
+            Slice { block: address(block), begin: at, end: at, name: None, label: None }
+        });
+        Outer(ManuallyDrop::into_inner(OPEN.replace(ManuallyDrop::new(slice))))
+    }
+
+    /// It has run it.
+    pub(crate) fn close(&self, by: By, outer: Outer) {
+        let Some(slice) = ManuallyDrop::into_inner(OPEN.replace(ManuallyDrop::new(outer.0))) else { return };
+        let limit = self.limit();
+        self.write(by, |lane| {
+            if lane.slices.len() < limit {
+                lane.slices.push(Slice { end: now(), ..slice });
+            } else {
+                lane.dropped += 1;
+            }
+        });
     }
 
     pub(crate) fn take(&self) -> Trace {
-        Trace { lanes: (0..self.lanes.len()).map(|worker| std::mem::take(&mut *self.lane(worker))).collect() }
+        let workers =
+            self.workers.iter().enumerate().map(|(i, lane)| (format!("worker {i}"), mem::take(&mut *lock(lane))));
+        let owners = mem::take(&mut *lock(&self.owners)).into_iter().map(|owner| (owner.track, owner.lane));
+        Trace { tracks: workers.chain(owners).collect() }
     }
 }
 
-/// What a runtime's workers did, from the time when it was built, or from when the last trace was taken.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What ran on a runtime, from the time when it was built, or from when the last trace was taken.
 pub struct Trace {
-    /// One for each worker.
-    lanes: Vec<Lane>,
+    /// With their names: one for each worker, then those of threads that ran what is pinned to them.
+    tracks: Vec<(String, Lane)>,
 }
 
 impl Trace {
     /// How many behaviors it tells of.
     pub fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.slices.len()).sum()
+        self.tracks.iter().map(|(_, lane)| lane.slices.len()).sum()
     }
 
     /// Whether it tells of none.
@@ -241,7 +280,7 @@ impl Trace {
 
     /// How many behaviors ran that it does not tell of, as there were more than the builder was told to keep.
     pub fn dropped(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.dropped).sum()
+        self.tracks.iter().map(|(_, lane)| lane.dropped).sum()
     }
 
     /// Writes it as JSON in Chrome's trace event format, which Perfetto reads too. Best into a buffered writer.
@@ -253,16 +292,15 @@ impl Trace {
         to.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n")?;
         let mut first = true;
         let mut event = |event: Value| -> io::Result<()> {
-            if !std::mem::take(&mut first) {
+            if !mem::take(&mut first) {
                 to.write_all(b",\n")?;
             }
             serde_json::to_writer(&mut to, &event).map_err(io::Error::from)
         };
-        for (worker, lane) in self.lanes.iter().enumerate() {
-            let name = format!("worker {worker}");
-            event(json!({"ph": "M", "name": "thread_name", "pid": 1, "tid": worker, "args": {"name": name}}))?;
+        for (track, (name, lane)) in self.tracks.iter().enumerate() {
+            event(json!({"ph": "M", "name": "thread_name", "pid": 1, "tid": track, "args": {"name": name}}))?;
             for slice in &lane.slices {
-                event(slice.json(worker))?;
+                event(slice.json(track))?;
             }
         }
         for (id, arrow) in self.arrows().iter().enumerate() {
@@ -281,19 +319,19 @@ impl Trace {
     /// The arrows whose both ends were recorded.
     fn arrows(&self) -> Vec<WholeArrow> {
         let mut starts: HashMap<usize, Vec<(u64, usize)>> = HashMap::new();
-        for (worker, lane) in self.lanes.iter().enumerate() {
+        for (track, (_, lane)) in self.tracks.iter().enumerate() {
             for arrow in &lane.arrows {
-                starts.entry(arrow.block).or_default().push((arrow.at, worker));
+                starts.entry(arrow.block).or_default().push((arrow.at, track));
             }
         }
         for starts in starts.values_mut() {
             starts.sort_unstable();
         }
         let mut slices: Vec<_> = self
-            .lanes
+            .tracks
             .iter()
             .enumerate()
-            .flat_map(|(to, lane)| lane.slices.iter().map(move |slice| (to, slice)))
+            .flat_map(|(to, (_, lane))| lane.slices.iter().map(move |slice| (to, slice)))
             .collect();
         slices.sort_unstable_by_key(|(_, slice)| slice.begin);
         let mut whole = Vec::new();
@@ -321,7 +359,7 @@ struct WholeArrow {
 }
 
 impl Slice {
-    fn json(&self, worker: usize) -> Value {
+    fn json(&self, track: usize) -> Value {
         let name = self.name.as_deref().or(self.label.as_ref().map(|label| label.name)).unwrap_or("behavior");
         let (ts, dur) = (micros(self.begin), micros(self.end - self.begin));
         let args = self.label.as_ref().map_or_else(
@@ -332,7 +370,7 @@ impl Slice {
                 json!({"waited_us": micros(self.begin - label.scheduled), "cowns": cowns.collect::<Vec<_>>()})
             },
         );
-        json!({"ph": "X", "name": name, "cat": "behavior", "pid": 1, "tid": worker, "ts": ts, "dur": dur, "args": args})
+        json!({"ph": "X", "name": name, "cat": "behavior", "pid": 1, "tid": track, "ts": ts, "dur": dur, "args": args})
     }
 }
 

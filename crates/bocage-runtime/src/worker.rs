@@ -52,8 +52,6 @@ pub(crate) struct Worker {
     dice: Dice,
     /// Whether this thread runs behaviors now, and not a hook.
     at_work: Cell<bool>,
-    #[cfg(feature = "trace")]
-    slice: crate::trace::Open,
 }
 
 thread_local! {
@@ -105,8 +103,6 @@ pub(crate) fn main(
         queue: Queue::new(remote.borrow_deque(), remote, shared.remotes.len()),
         dice: Dice::new(index as u64),
         at_work: Cell::new(false),
-        #[cfg(feature = "trace")]
-        slice: Default::default(),
     };
     let entered = Entered::new(&worker);
     let start = catch_unwind(|| hooks.start(index))
@@ -172,12 +168,6 @@ impl Worker {
         self.at_work.get()
     }
 
-    /// The slice of the behavior that it runs.
-    #[cfg(feature = "trace")]
-    pub(crate) fn slice(&self) -> &crate::trace::Open {
-        &self.slice
-    }
-
     /// Takes in a behavior that is ready while a body runs on this thread.
     #[inline]
     pub(crate) fn push(&self, ready: Ready) {
@@ -197,8 +187,6 @@ impl Worker {
     /// Takes in a behavior that became ready as this thread released a cown.
     #[inline]
     pub(crate) fn hand_over(&self, ready: Ready) {
-        #[cfg(feature = "trace")]
-        self.shared.tracer.handed_over(self.index, ready.as_ptr());
         match self.queue.hand_over(ready) {
             Kept::InSlot => self.count(Event::HandedOver, 1),
             Kept::AsNewest | Kept::InDeque => self.pushed(),
@@ -251,10 +239,12 @@ impl Worker {
             return;
         }
         #[cfg(feature = "trace")]
-        self.shared.tracer.begin(ready.as_ptr(), &self.slice);
+        let outer = self.shared.tracer.is_on().then(|| self.shared.tracer.open(ready.as_ptr()));
         ready.run();
         #[cfg(feature = "trace")]
-        self.shared.tracer.end(self.index, &self.slice);
+        if let Some(outer) = outer {
+            self.shared.tracer.close(crate::trace::By::Worker(self.index), outer);
+        }
     }
 
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.

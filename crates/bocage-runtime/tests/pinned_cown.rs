@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use bocage_core::{Cown, Failure, read};
-use bocage_runtime::{Builder, Error, PinnedCown, Runtime};
+use bocage_core::{Cown, Failure, ReadGuard, read};
+use bocage_runtime::{Builder, Error, PinnedCown, PinnedGuard, Runtime};
 
 /// More than anything here takes, so that a hang is a failure.
 const LONG: Duration = Duration::from_secs(60);
@@ -154,6 +154,12 @@ fn on_the_wrong_thread_it_is_refused_where_it_is_asked_for() {
     let theirs = sent.recv_timeout(LONG).unwrap();
     let ours = here.cown(Rc::new(2)).unwrap();
     assert!(matches!(here.try_when((&ours, &theirs), |_| ()), Err(Error::WrongThread)));
+    assert!(matches!(here.try_when([&ours, &theirs], |_| ()), Err(Error::WrongThread)));
+    assert!(matches!(here.try_when(((), vec![(&ours, [&theirs])]), |_| ()), Err(Error::WrongThread)));
+    let both = [ours.clone(), theirs.clone()];
+    assert!(matches!(here.try_when(&both, |_| ()), Err(Error::WrongThread)));
+    assert!(matches!(here.try_when(&both[1..], |_| ()), Err(Error::WrongThread)));
+    assert!(matches!(here.try_when(&both.to_vec(), |_| ()), Err(Error::WrongThread)));
     let asked = catch_unwind(AssertUnwindSafe(|| drop(here.when(&theirs, |_| ()))));
     assert!(asked.unwrap_err().downcast_ref::<String>().unwrap().contains("Pinned::when"));
     assert_eq!(runtime.pending(), 0);
@@ -184,4 +190,94 @@ fn a_value_whose_drop_panics_ends_neither_the_pump_nor_the_process() {
     // When its thread ends: a panic that got out of there would abort the process.
     let reference = runtime.reference();
     thread::spawn(move || reference.pinned().unwrap().cown(Bomb).unwrap()).join().unwrap();
+}
+
+#[test]
+fn a_pinned_body_reads_at_the_same_time_as_one_on_a_worker() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let (window, model) = (here.cown(Rc::new(1)).unwrap(), Cown::new(2));
+    let others = vec![Cown::new(3), Cown::new(4)];
+    // Each waits until the other is in its body, which a request to write would never let happen.
+    let (here_in, is_here) = mpsc::channel();
+    let (there_in, is_there) = mpsc::channel();
+    let there = runtime.when((read(&model), read(&others)), move |(model, others)| {
+        there_in.send(()).unwrap();
+        is_here.recv_timeout(LONG).unwrap();
+        *model + others[0]
+    });
+    let sum =
+        here.when((&window, read(&model), read(&others), read(&others[1])), move |(window, model, others, last)| {
+            here_in.send(()).unwrap();
+            is_there.recv_timeout(LONG).unwrap();
+            **window + *model + others.iter().sum::<i32>() + *last
+        });
+    assert_eq!(sum.wait().unwrap(), 14);
+    assert_eq!(there.wait().unwrap(), 5);
+    // And a writer comes after them.
+    drop(runtime.when(&model, |mut model| *model = 20));
+    assert_eq!(here.when((read(&model), &window), |(model, window)| *model + **window).wait().unwrap(), 21);
+}
+
+#[test]
+fn pinned_cowns_are_asked_for_in_any_shape_and_come_in_its_order() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let pinned: Vec<_> = (0..5).map(|i| here.cown(Rc::new(i)).unwrap()).collect();
+    let [a, b, c, ..] = &pinned[..] else { unreachable!() };
+    let numbers = [Cown::new(10), Cown::new(11)];
+    let all = |guards: Vec<PinnedGuard<'_, Rc<i32>>>| guards.iter().map(|guard| ***guard).collect();
+    let lists: [Vec<i32>; 3] = [
+        here.when(&pinned, all).wait().unwrap(),
+        here.when(&pinned[..], all).wait().unwrap(),
+        here.when(pinned.iter().rev().collect::<Vec<_>>(), all).wait().unwrap(),
+    ];
+    assert_eq!(lists, [vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4], vec![4, 3, 2, 1, 0]]);
+    let pair = [c.clone(), a.clone()];
+    assert_eq!(here.when(&pair, |guards| guards.map(|guard| **guard)).wait().unwrap(), [2, 0]);
+    assert_eq!(here.when([b, a], |guards| guards.map(|guard| **guard)).wait().unwrap(), [1, 0]);
+    // Pinned ones and others, each to write or to read, in lists of both.
+    let both = vec![(c, read(&numbers[0])), (b, read(&numbers[1]))];
+    let sums = |guards: Vec<(PinnedGuard<'_, Rc<i32>>, ReadGuard<'_, i32>)>| {
+        guards.iter().map(|(pinned, number)| ***pinned + **number).collect::<Vec<_>>()
+    };
+    assert_eq!(here.when(&both, sums).wait().unwrap(), [12, 12]);
+    assert_eq!(here.when(&both[1..], sums).wait().unwrap(), [12]);
+    let nested = here.when((&numbers, (read(&numbers[..]), [[a], [b]])), |([mut ten, eleven], (aliases, pinned))| {
+        *ten += *eleven;
+        (aliases.len(), pinned.map(|[guard]| **guard))
+    });
+    assert_eq!(nested.wait().unwrap(), (2, [0, 1]));
+    assert_eq!(here.when(read(&numbers), |numbers| *numbers[0]).wait().unwrap(), 21);
+    let none: Vec<&PinnedCown<Rc<i32>>> = Vec::new();
+    assert_eq!(here.when((none, &pinned[..0]), |(one, two)| one.len() + two.len()).wait().unwrap(), 0);
+}
+
+#[test]
+fn a_pinned_cown_that_is_named_twice_has_one_guard_with_its_value() {
+    let runtime = runtime(1);
+    let here = runtime.pinned().unwrap();
+    let (a, b) = (here.cown(Rc::new(1)).unwrap(), here.cown(Rc::new(2)).unwrap());
+    let named = here.when(([&a, &b, &a], &b), |([first, second, mut again], last)| {
+        // An alias gives nothing back, and clears the poison of its cown as the other guard does.
+        again.clear_poison();
+        let aliases = [&first, &second, &again, &last].map(|guard| guard.is_alias());
+        assert!(format!("{again:?}").contains("alias"));
+        drop((again, last));
+        (aliases, **first + **second)
+    });
+    assert_eq!(named.wait().unwrap(), ([false, false, true, true], 3));
+    for body in
+        [|alias: &PinnedGuard<'_, Rc<i32>>| _ = ***alias, |alias: &PinnedGuard<'_, Rc<i32>>| _ = Rc::clone(alias)]
+    {
+        let Err(Failure::Panicked(text)) = here.when((&a, &a), move |(_, alias)| body(&alias)).wait() else {
+            panic!("an alias gave a value")
+        };
+        let text = text.downcast_ref::<String>().unwrap();
+        assert!(text.contains("more than once") && text.contains("is_alias"), "{text}");
+    }
+    let Err(Failure::Panicked(_)) = here.when((&a, &a), |(_, mut alias)| *alias = Rc::new(0)).wait() else {
+        panic!("an alias took a value")
+    };
+    assert_eq!(here.when(&a, |value| **value).wait().unwrap(), 1, "it is there, whatever the aliases did");
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bocage_core::{Cown, Erased, read, schedule_erased};
+use bocage_core::{Cown, Erased, acquire, read, schedule_erased};
 use bocage_runtime::{Builder, OnDrop, Runtime, RuntimeRef, trace};
 use serde_json::Value;
 
@@ -26,6 +26,41 @@ fn events(runtime: &Runtime) -> Vec<Value> {
 
 fn of_phase<'a>(events: &'a [Value], phase: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["ph"] == phase).collect()
+}
+
+/// The names of the slices that each arrow leads from and to.
+fn arrows(events: &[Value]) -> Vec<(&str, &str)> {
+    let slices = of_phase(events, "X");
+    let at = |event: &Value| {
+        let within = |slice: &&&Value| {
+            let (begin, dur) = (number(slice, "ts"), number(slice, "dur"));
+            let ts = number(event, "ts");
+            slice["tid"] == event["tid"] && begin <= ts && ts <= begin + dur + 0.001
+        };
+        // Where two touch it is the one that begins there, as an arrow's end binds to it.
+        slices.iter().rfind(within).unwrap_or_else(|| panic!("{event} is in no slice"))["name"].as_str().unwrap()
+    };
+    let (from, to) = (of_phase(events, "s"), of_phase(events, "f"));
+    assert_eq!(from.len(), to.len());
+    let ends = |(from, to): (&&Value, &&Value)| {
+        assert_eq!(from["id"], to["id"]);
+        assert!(number(from, "ts") <= number(to, "ts"));
+        (at(from), at(to))
+    };
+    from.iter().zip(&to).map(ends).collect()
+}
+
+/// The track of this name.
+fn track(events: &[Value], name: &str) -> u64 {
+    let mut named = of_phase(events, "M").into_iter().filter(|track| track["args"]["name"] == name);
+    let track = named.next().unwrap_or_else(|| panic!("no {name} in {:?}", of_phase(events, "M")));
+    assert!(named.next().is_none(), "{name} is there twice");
+    track["tid"].as_u64().unwrap()
+}
+
+/// Runs `f` on a thread of this name.
+fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| thread::Builder::new().name(name.into()).spawn_scoped(scope, f).unwrap().join().unwrap())
 }
 
 fn number(event: &Value, key: &str) -> f64 {
@@ -101,21 +136,9 @@ fn arrows_lead_from_the_slice_that_released_to_the_slice_that_got() {
         let events = events(&runtime);
         let slices = of_phase(&events, "X");
         assert_eq!(slices.len(), 1 + 4 * CHAIN);
-        let at = |event: &Value| {
-            let within = |slice: &&&Value| {
-                let (begin, dur) = (number(slice, "ts"), number(slice, "dur"));
-                let ts = number(event, "ts");
-                slice["tid"] == event["tid"] && begin <= ts && ts <= begin + dur + 0.001
-            };
-            // Where two touch it is the one that begins there, as an arrow's end binds to it.
-            slices.iter().rfind(within).unwrap_or_else(|| panic!("{event} is in no slice"))["name"].as_str().unwrap()
-        };
-        let (from, to) = (of_phase(&events, "s"), of_phase(&events, "f"));
-        assert_eq!((from.len(), to.len()), (2 * CHAIN, 2 * CHAIN), "{workers} workers");
-        for (from, to) in from.into_iter().zip(to) {
-            assert_eq!(from["id"], to["id"]);
-            assert!(number(from, "ts") <= number(to, "ts"));
-            let (from, to) = (at(from), at(to));
+        let arrows = arrows(&events);
+        assert_eq!(arrows.len(), 2 * CHAIN, "{workers} workers");
+        for (from, to) in arrows {
             let place = |name: &str| -> (usize, usize) {
                 let (i, c) = name.split_once(" of ").unwrap_or_else(|| panic!("an arrow at {name}"));
                 (i.parse().unwrap(), c.parse().unwrap())
@@ -166,4 +189,159 @@ fn panics_and_erased_behaviors_have_slices() {
     let names: Vec<_> = of_phase(&events, "X").iter().map(|slice| slice["name"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 3);
     assert_eq!(names[2], "behavior");
+}
+
+#[test]
+fn what_is_pinned_has_slices_on_the_track_of_its_thread() {
+    let runtime = traced(1);
+    let model = Cown::new(0);
+    let (window, other) = on_thread("window thread", || {
+        let here = runtime.pinned().unwrap();
+        let (window, other) = (here.cown(0).unwrap(), here.cown(0).unwrap());
+        drop(here.when((&window, read(&model)), |_| thread::sleep(Duration::from_millis(3))));
+        drop(here.when(&other, |_| trace::name("second")));
+        drop(here.when((), |()| -> () { panic!("on purpose") }));
+        drop(runtime.when((), |()| trace::name("on the worker")));
+        thread::sleep(Duration::from_millis(5));
+        runtime.quiesce(Some(LONG)).unwrap();
+        (window.id().get(), other.id().get())
+    });
+    // One without a name has a track too.
+    let nameless = thread::scope(|scope| {
+        let there = scope.spawn(|| {
+            let here = runtime.pinned().unwrap();
+            here.when((), |()| trace::name("third")).wait().unwrap();
+            format!("pinned to {:?}", thread::current().id())
+        });
+        there.join().unwrap()
+    });
+    runtime.quiesce(Some(LONG)).unwrap();
+
+    let events = events(&runtime);
+    assert_eq!(of_phase(&events, "M").len(), 3);
+    let on = |name: &str| {
+        let track = track(&events, name);
+        of_phase(&events, "X").into_iter().filter(|slice| slice["tid"] == track).collect::<Vec<_>>()
+    };
+    let [first, second, panicked] = on("pinned to window thread")[..] else { panic!("{events:?}") };
+    let closure = first["name"].as_str().unwrap();
+    assert!(closure.contains("what_is_pinned_has_slices") && closure.ends_with("{{closure}}"), "{closure}");
+    assert!(number(first, "dur") >= 3000.0);
+    assert!(number(&first["args"], "waited_us") >= 5000.0);
+    let cowns: Vec<_> = first["args"]["cowns"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+    assert_eq!(cowns, [format!("{window:#x}"), format!("read {:#x}", model.id().get())]);
+    assert_eq!((&second["name"], &second["args"]["cowns"][0]), (&"second".into(), &format!("{other:#x}").into()));
+    assert!(panicked["name"].as_str().unwrap().contains("{{closure}}"));
+    for (track, name) in [("worker 0", "on the worker"), (&nameless, "third")] {
+        let [only] = on(track)[..] else { panic!("{track}") };
+        assert_eq!(only["name"], name);
+    }
+}
+
+#[test]
+fn arrows_lead_to_what_is_pinned_and_from_it() {
+    const CHAIN: usize = 200;
+    for workers in 1..=2 {
+        let runtime = traced(workers);
+        let here = runtime.pinned().unwrap();
+        let cown = Cown::new(0);
+        let (go, gone) = mpsc::channel::<()>();
+        drop(runtime.when(&cown, move |_| {
+            _ = gone.recv_timeout(LONG);
+            trace::name("0");
+        }));
+        // From and to workers and this thread, in each of the four ways.
+        for i in 1..=CHAIN {
+            let body = move || trace::name(i.to_string());
+            let pinned = i % 4 < 2;
+            drop(if pinned { here.when(&cown, move |_| body()) } else { runtime.when(&cown, move |_| body()) });
+        }
+        drop(go);
+        runtime.quiesce(Some(LONG)).unwrap();
+        // In blocks that are used again, with no hand-over.
+        for _ in 0..CHAIN {
+            drop(here.when(&Cown::new(0), |_| trace::name("free")));
+        }
+        runtime.quiesce(Some(LONG)).unwrap();
+
+        let events = events(&runtime);
+        assert_eq!(of_phase(&events, "X").len(), 1 + 2 * CHAIN);
+        let mut led: Vec<(usize, usize)> =
+            arrows(&events).into_iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap())).collect();
+        led.sort_unstable();
+        assert!(led.into_iter().eq((0..CHAIN).map(|i| (i, i + 1))), "{workers} workers");
+    }
+}
+
+#[test]
+fn each_thread_keeps_as_much_as_was_told_of_what_is_pinned_to_it() {
+    let runtime = Builder::new().workers(1).trace(10).build().unwrap();
+    let pump = |times: usize| {
+        let here = runtime.pinned().unwrap();
+        let cown = Cown::new(0);
+        for _ in 0..times {
+            drop(here.when(&cown, |_| ()));
+        }
+        runtime.quiesce(Some(LONG)).unwrap();
+    };
+    on_thread("one", || pump(25));
+    on_thread("two", || pump(12));
+    let trace = runtime.take_trace();
+    assert_eq!((trace.len(), trace.dropped()), (20, 17));
+    on_thread("three", || pump(1));
+    let events = events(&runtime);
+    assert_eq!(of_phase(&events, "M").len(), 2, "tracks go with the trace that tells of them");
+    assert_eq!(of_phase(&events, "X")[0]["tid"], track(&events, "pinned to three"));
+}
+
+#[test]
+fn a_body_that_pumps_while_it_waits_keeps_its_own_slice() {
+    // Dropping another runtime in a pinned body runs what is pinned there, and here.
+    let runtime = traced(1);
+    let here = runtime.pinned().unwrap();
+    let inner = [traced(1), Builder::new().workers(1).build().unwrap()];
+    let pins = inner.each_ref().map(|inner| inner.pinned().unwrap());
+    drop(here.when((), move |()| {
+        let [one, two] = inner;
+        for (runtime, pinned) in [one, two].into_iter().zip(&pins) {
+            trace::name("outer");
+            drop(pinned.when((), |()| trace::name("inner")));
+            let mut json = Vec::new();
+            runtime.quiesce(Some(LONG)).unwrap();
+            runtime.take_trace().write(&mut json).unwrap();
+            assert!(!String::from_utf8(json).unwrap().contains("outer"));
+            drop(runtime);
+        }
+    }));
+    drop(here.when((), |()| trace::name("sibling")));
+    runtime.quiesce(Some(LONG)).unwrap();
+    let events = events(&runtime);
+    let mut names: Vec<_> = of_phase(&events, "X").iter().map(|slice| slice["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["outer", "sibling"]);
+}
+
+#[test]
+fn no_arrow_leads_from_what_another_runtime_ran() {
+    let (runtime, other) = (traced(1), traced(1));
+    let (here, there) = (runtime.pinned().unwrap(), other.pinned().unwrap());
+    let cown = Cown::new(0);
+    let (go, gone) = mpsc::channel::<()>();
+    drop(other.when(&cown, move |_| _ = gone.recv_timeout(LONG)));
+    // From the other's worker, from what is pinned for it, and from a guard that no behavior has.
+    drop(runtime.when(&cown, |_| ()));
+    drop(there.when(&cown, |_| ()));
+    drop(runtime.when(&cown, |_| ()));
+    drop(there.when(&cown, |_| ()));
+    let held = acquire(&cown);
+    drop(here.when(&cown, |_| ()));
+    drop(go);
+    drop(held.wait());
+    runtime.quiesce(Some(LONG)).unwrap();
+    other.quiesce(Some(LONG)).unwrap();
+    for (runtime, slices) in [(&runtime, 3), (&other, 3)] {
+        let events = events(runtime);
+        assert_eq!(of_phase(&events, "X").len(), slices);
+        assert!(arrows(&events).is_empty());
+    }
 }

@@ -65,7 +65,8 @@ where
 /// Schedules all behaviors that `add` adds to the batch in one step, where [`when`] would schedule them, and when
 /// `add` is over: no other behavior comes between them on any cown that two of them share. See [`Runtime::batch`].
 ///
-/// `add` must not wait for any of them: they have yet to be scheduled.
+/// `add` must not wait for any of them: they have yet to be scheduled. Those that are [pinned](crate::Pinned) to a thread may
+/// be among them ([`Batch::when_pinned`]).
 ///
 /// # Panics
 ///

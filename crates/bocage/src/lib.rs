@@ -110,7 +110,8 @@
 //! ```
 //!
 //! What only one thread may touch, as a window, is owned by a [`PinnedCown`]; behaviors on it are scheduled by
-//! [`Pinned::when`], and run when that thread [pumps](Pinned::pump), or waits.
+//! [`Pinned::when`] or, in one step with others, by [`Batch::when_pinned`], and run when that thread
+//! [pumps](Pinned::pump), or waits. What they ask for is a [`PinnedRequests`].
 //!
 //! A program that hangs: wait for it with a timeout. In a debug build the error names the [`Pending`] behaviors and
 //! their cowns, and who holds them; in others if [`Builder::name_pending`] says so.

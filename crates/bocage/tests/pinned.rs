@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bocage::{Builder, Cown, Error, RuntimeRef, default_runtime, quiesce, when};
+use bocage::{Builder, Cown, Error, RuntimeRef, batch, default_runtime, quiesce, read, when};
 
 /// More than anything here takes, so that a hang is a failure.
 const LONG: Duration = Duration::from_secs(60);
@@ -31,4 +31,22 @@ fn quiesce_pumps_for_the_default_runtime() {
     }
     quiesce(Some(LONG)).unwrap();
     assert_eq!(shown.get(), 11);
+}
+
+#[test]
+fn a_batch_on_the_default_runtime_has_pinned_behaviors_too() {
+    let here = default_runtime().pinned().unwrap();
+    let (view, model) = (here.cown(Rc::new(Cell::new(0))).unwrap(), Cown::new(0));
+    for i in 1..=100 {
+        let shown = batch(|batch| {
+            let _ = batch.when(&model, move |mut n| *n = i);
+            batch.when_pinned(&here, (&view, read(&model)), |(view, n)| {
+                view.set(*n);
+                view.get()
+            })
+        });
+        when(&model, |mut n| *n = -1);
+        assert_eq!(shown.wait().unwrap(), i);
+    }
+    quiesce(Some(LONG)).unwrap();
 }
