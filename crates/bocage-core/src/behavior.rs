@@ -282,7 +282,7 @@ impl Header {
         }
     }
 
-    /// Tells the executor that the enqueue had to yield.
+    /// Tells the executor that the enqueue had to yield or sleep.
     ///
     /// # Safety
     ///

@@ -98,7 +98,7 @@ pub trait Executor: Clone + Send + 'static {
         self.ready(ready);
     }
 
-    /// Told that an enqueue had to yield `yields` times, since the thread that came before it in a cown's
+    /// Told that an enqueue had to yield or sleep `yields` times, since the thread that came before it in a cown's
     /// queue was stopped in the middle of its own. For statistics.
     fn stalled(&self, yields: u32) {
         let _ = yields;

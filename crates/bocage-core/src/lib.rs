@@ -38,7 +38,7 @@
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
-//! - `pool.rs`, where blocks come from.
+//! - `pool.rs`, where blocks come from; `stall.rs`, waiting for a thread that was stopped in the middle of its enqueue.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
@@ -70,6 +70,7 @@ mod request;
 mod scope;
 mod shape;
 mod slot;
+mod stall;
 mod sync;
 mod worker;
 

@@ -107,11 +107,11 @@
 //!   enters only behind such a one (or behind none): so the count is never taken for zero too early.
 //! - The word of a slot only ever goes down its table, so there is no ABA.
 
-use core::ptr;
-
 use crate::behavior::Header;
 use crate::cown::CownHeader;
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, spin_loop, thread};
+use crate::stall;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+use core::ptr;
 
 /// The behavior has its place in all its queues (with no address).
 const ENQUEUED: usize = 1;
@@ -126,10 +126,6 @@ const FLAGS: usize = 7;
 
 /// On a tail: the queue owns the cown's last reference.
 const ORPHAN: usize = 1;
-
-/// How often an enqueuer looks at a predecessor that is in the middle of its own phase 1 before it
-/// yields. A phase 1 takes some tens of nanoseconds a cown; this is in the order of a microsecond.
-const SPINS_BEFORE_YIELD: u32 = 100;
 
 /// On a want: the cown is only to be read.
 const READS: usize = 1;
@@ -378,28 +374,12 @@ impl Word {
         address(word).map(|successor| (successor, word & SUCCESSOR_READS != 0))
     }
 
-    /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield.
+    /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield or to sleep.
     #[inline]
     pub(crate) fn await_enqueued(&self) -> u32 {
         // Acquire: pairs with the Release in `finish_enqueue`.
-        if self.0.load(Ordering::Acquire) & !GRANTED != 0 { 0 } else { self.await_stalled() }
-    }
-
-    #[cold]
-    fn await_stalled(&self) -> u32 {
-        let mut spins = 0_u32;
-        let mut yields = 0_u32;
-        // Acquire: as above.
-        while self.0.load(Ordering::Acquire) & !GRANTED == 0 {
-            if spins < SPINS_BEFORE_YIELD && !cfg!(loom) {
-                spins += 1;
-                spin_loop();
-            } else {
-                yields += 1;
-                thread::yield_now();
-            }
-        }
-        yields
+        let has_ended = || self.0.load(Ordering::Acquire) & !GRANTED != 0;
+        if has_ended() { 0 } else { stall::wait(has_ended) }
     }
 
     /// Names `successor` as the next on this cown. Called once, by the enqueuer that found this slot in
