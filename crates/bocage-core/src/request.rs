@@ -58,8 +58,8 @@ use crate::slot::Slot;
 ///
 /// # Safety
 ///
-/// `visit` shows as many cowns as `count` says, and as [`COUNT`](Requests::COUNT) does, if it does; and `guards` takes as many from what it gets: for each in turn a guard
-/// of its type, to write or to read as it was shown.
+/// `visit` shows as many cowns as `count` says, and as [`COUNT`](Requests::COUNT) does if it is not `None`. `guards` takes
+/// as many from what it gets: for each in turn a guard of its type, to write or to read as it was shown.
 pub unsafe trait Requests {
     /// What `guards` has to know of the shape, beside its type.
     type Shape: Send + 'static;

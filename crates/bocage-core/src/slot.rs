@@ -107,11 +107,12 @@
 //!   enters only behind such a one (or behind none): so the count is never taken for zero too early.
 //! - The word of a slot only ever goes down its table, so there is no ABA.
 
+use core::ptr;
+
 use crate::behavior::Header;
 use crate::cown::CownHeader;
 use crate::stall;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
-use core::ptr;
 
 /// The behavior has its place in all its queues (with no address).
 const ENQUEUED: usize = 1;
