@@ -347,7 +347,7 @@ mod tests {
                 for n in 0..times {
                     if takes { exchange.take(thread) } else { exchange.give(thread, which.wrapping_add(n)) }
                 }
-                prop_assert!(exchange.missing() == 0 || exchange.was_full && exchange.missing() % ROUND == 0);
+                prop_assert!(exchange.missing() == 0 || exchange.was_full && exchange.missing().is_multiple_of(ROUND));
                 prop_assert!(exchange.kept() <= 2 * KEPT + DEPOT * ROUND);
             }
         }
