@@ -4,6 +4,7 @@ Worker interpreters import test modules, by the name that pytest gave them and
 with what they import, so both folders are on the path.
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from programs import Gate, Program  # noqa: E402
+
+
+def pytest_sessionstart() -> None:
+    """Let programs be interrupted, though the tests may run in the background of a shell, which ignores Ctrl-C there."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
