@@ -13,7 +13,8 @@ use crate::cown::{Cown, CownId, Leftover};
 use crate::executor::{Executor, Ready};
 use crate::grant;
 use crate::mailbox;
-use crate::slot::{Linked, Slot, Want, Word};
+use crate::slot::{Kind, Linked, Slot, Want, Word};
+use crate::turn::Turn;
 
 /// One cown whose type is forgotten, as something to ask for. Borrows the handle it was made from.
 #[derive(Clone, Copy)]
@@ -90,13 +91,54 @@ where
     R: Send + 'static,
     B: Body<R>,
 {
+    // SAFETY: passed on. What is ready has not run, so that its executor is there.
+    unsafe {
+        schedule_now(executor, cowns, fill, initial, body, |header, now| match now {
+            Now::Ready(ready) => block::executor_of::<E, R, B>(header).ready(ready),
+            Now::Turn(turn) => block::executor_of::<E, R, B>(header).ready_turn(turn),
+        })
+    }
+}
+
+/// A behavior that waits for nothing, right when it is scheduled. See [`when_on_with`](crate::when_on_with).
+#[derive(Debug)]
+#[must_use = "dropping it cancels the behavior, or lets its executor have it"]
+pub enum Now {
+    /// It has all its cowns.
+    Ready(Ready),
+    /// It only reads a cown, and it is its turn.
+    Turn(Turn),
+}
+
+/// [`schedule`], but that `now` gets the behavior if it waits for nothing.
+///
+/// # Safety
+///
+/// As for that.
+#[inline(always)]
+pub(crate) unsafe fn schedule_now<E, R, B>(
+    executor: E,
+    cowns: usize,
+    fill: impl FnOnce(&mut Fill),
+    initial: Option<R>,
+    body: B,
+    now: impl FnOnce(NonNull<Header>, Now),
+) -> Cown<R>
+where
+    E: Executor,
+    R: Send + 'static,
+    B: Body<R>,
+{
     let (header, result) = block::allocate(executor, cowns, fill, initial, body);
     // SAFETY: fresh from `allocate`; each cown is kept alive by the caller. After its run the block holds nothing of
     // the body, whoever frees it. That it is ready is said to nobody else.
     unsafe {
         let mut left = Leftover::none();
-        if enqueue(header, block::requests::<E, R, B>(header), &mut left) {
-            block::make_ready::<E, R, B>(header);
+        let requests = block::requests::<E, R, B>(header);
+        match enqueue(header, requests, block::may_only_read::<R, B>(), &mut left) {
+            Enqueued::Waits => {}
+            Enqueued::Ready => now(header, Now::Ready(Ready::new(header))),
+            Enqueued::Turn => now(header, Now::Turn(Turn::new(header))),
         }
     }
     // SAFETY: the handle's reference, which `allocate` counted.
@@ -240,26 +282,42 @@ mod scratch {
     }
 }
 
-/// Both phases. `true` if the behavior has all its cowns, so that the caller is to make it ready; otherwise it may already
-/// be done afterwards.
+/// What a behavior that has been enqueued waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Enqueued {
+    /// For others. It may already be done.
+    Waits,
+    /// For nothing: it has all its cowns, and the caller is to make it ready.
+    Ready,
+    /// That the caller grants it the one cown that it wants to read, as a [turn](crate::turn).
+    Turn,
+}
+
+impl From<bool> for Enqueued {
+    fn from(has_all: bool) -> Self {
+        if has_all { Self::Ready } else { Self::Waits }
+    }
+}
+
+/// Both phases.
 ///
 /// # Safety
 ///
 /// `header` is of a fresh block with so many requests that nobody else knows, its cowns are alive, and what its body
 /// borrows lasts as [`schedule`] says.
 #[inline(always)]
-unsafe fn enqueue(header: NonNull<Header>, requests: usize, left: &mut Leftover) -> bool {
+unsafe fn enqueue(header: NonNull<Header>, requests: usize, may_only_read: bool, left: &mut Leftover) -> Enqueued {
     // SAFETY: the run's reference keeps the block alive until the behavior is ready, and it can't be ready
     // before the last step below, after which the block is not used.
     unsafe {
         match Header::so_many_slots(header, requests) {
-            [] => true,
-            [slot] => enqueue_one(header, slot, left),
+            [] => Enqueued::Ready,
+            [slot] => enqueue_one(header, slot, may_only_read, left),
             [a, b] if a.want.cown() != b.want.cown() => {
                 let ordered = if a.want.cown() < b.want.cown() { [a, b] } else { [b, a] };
-                enqueue_all(header, &ordered.map(NonNull::from), left)
+                enqueue_all(header, &ordered.map(NonNull::from), left).into()
             }
-            _ => enqueue_in_order(header, left),
+            _ => enqueue_in_order(header, left).into(),
         }
     }
 }
@@ -296,7 +354,8 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>], left: &m
         // reader that has the cown is marked before anybody can link behind it.
         unsafe {
             let predecessor = swap_tail(header, slot);
-            if predecessor.is_none_or(|p| link(p, header, slot, left)) && grant::enter(&*slot.want.cown(), header, slot)
+            let kind = slot.want.kind();
+            if predecessor.is_none_or(|p| link(p, header, kind, left)) && grant::enter(&*slot.want.cown(), header, slot)
             {
                 acquired += 1;
                 if slot.want.reads() {
@@ -316,7 +375,7 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>], left: &m
         slots().for_each(|slot| slot.word.finish_enqueue(slot.want.reads()));
         Header::acquired_in_phase_1(header, acquired, others);
         let has_it = match predecessor {
-            Some(predecessor) if !link(predecessor, header, last, left) => false,
+            Some(predecessor) if !link(predecessor, header, last.want.kind(), left) => false,
             // Others may be in line behind it already.
             Some(_) if last.want.reads() => {
                 grant::to_readers(cown, header, Arrival::Scheduled);
@@ -338,45 +397,21 @@ unsafe fn enqueue_all(header: NonNull<Header>, slots: &[NonNull<Slot>], left: &m
 ///
 /// As for [`enqueue`].
 #[inline(always)]
-unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
+unsafe fn enqueue_one(header: NonNull<Header>, slot: &Slot, may_read: bool, left: &mut Leftover) -> Enqueued {
     // SAFETY: as for `enqueue`; once linked, the block is used only if that led to the cown, and then by
     // nobody else.
     unsafe {
-        if slot.want.reads() {
-            return enqueue_reader(header, slot, left);
-        }
         let predecessor = swap_tail(header, slot);
         slot.word.finish_enqueue(false);
+        debug_assert!(may_read || !slot.want.reads(), "a type that denies it shows a cown to read");
+        let reads = may_read && slot.want.reads();
+        let kind = if reads { Kind::ONLY_READS } else { Kind::WRITES };
         if let Some(predecessor) = predecessor
-            && !link(predecessor, header, slot, left)
+            && !link(predecessor, header, kind, left)
         {
-            return false;
+            return Enqueued::Waits;
         }
-        grant::enter(&*slot.want.cown(), header, slot)
-    }
-}
-
-/// The same, for one that reads.
-///
-/// # Safety
-///
-/// As for [`enqueue`].
-#[inline]
-unsafe fn enqueue_reader(header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
-    // SAFETY: as for `enqueue_one`.
-    unsafe {
-        let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
-        let Some(predecessor) = swap_tail(header, slot) else {
-            grant::enter(cown.as_ref(), header, slot);
-            slot.word.finish_granted();
-            return true;
-        };
-        slot.word.finish_enqueue(false);
-        if link(predecessor, header, slot, left) {
-            // Others may be in line behind it already.
-            grant::to_readers(cown, header, Arrival::Scheduled);
-        }
-        false
+        if reads { Enqueued::Turn } else { grant::enter(&*slot.want.cown(), header, slot).into() }
     }
 }
 
@@ -408,13 +443,13 @@ pub(crate) unsafe fn swap_tail(header: NonNull<Header>, slot: &Slot) -> Option<&
 ///
 /// `predecessor` came from the own swap of the tail and is used no more.
 #[inline(always)]
-pub(crate) unsafe fn link(predecessor: &Word, header: NonNull<Header>, slot: &Slot, left: &mut Leftover) -> bool {
-    match predecessor.link(header.as_ptr(), slot.want.reads()) {
+pub(crate) unsafe fn link(predecessor: &Word, header: NonNull<Header>, kind: Kind, left: &mut Leftover) -> bool {
+    match predecessor.link(header.as_ptr(), kind) {
         Linked::Waits => false,
         Linked::BehindReader => true,
         Linked::BehindNobody(block) => {
             // SAFETY: the releaser left us one reference to its block.
-            unsafe { left.unkeep(Header::result(NonNull::new_unchecked(block))) };
+            unsafe { left.unkeep(Header::result(block)) };
             true
         }
     }

@@ -116,7 +116,7 @@ impl Batch {
         for pair in slots.windows(2) {
             let next = behaviors[pair[1].behavior].header;
             // SAFETY: the blocks are known to nobody else yet.
-            unsafe { pair[0].slot.as_ref().word.chain(next.as_ptr(), pair[1].slot.as_ref().want.reads()) };
+            unsafe { pair[0].slot.as_ref().word.chain(next.as_ptr(), pair[1].slot.as_ref().want.kind()) };
         }
         Self::enqueue_chain(behaviors, first, last, left);
     }
@@ -129,7 +129,7 @@ impl Batch {
         unsafe {
             let (first_slot, last_slot) = (first.slot.as_ref(), last.slot.as_ref());
             let predecessor = swap_tail(header, last_slot);
-            if !predecessor.is_none_or(|p| link(p, header, first_slot, left)) {
+            if !predecessor.is_none_or(|p| link(p, header, first_slot.want.kind(), left)) {
                 return;
             }
             if first_slot.want.reads() {

@@ -34,6 +34,7 @@ use core::ptr::NonNull;
 use crate::cown::{CownHeader, EMPTY, POISONED};
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, Ordering};
+use crate::turn::{InTurn, Turn};
 
 /// What the queues know of a behavior: its address, which is that of its result's cown, and what stands before that.
 #[repr(transparent)]
@@ -57,8 +58,9 @@ pub(crate) struct Vtable {
     /// Drops the value and frees the memory. Nobody can reach it any more.
     pub(crate) free: unsafe fn(NonNull<CownHeader>),
     /// The rest is for behaviors.
-    pub(crate) run: unsafe fn(NonNull<Header>, Mode),
+    pub(crate) run: unsafe fn(NonNull<Header>, Mode, Option<InTurn<'_>>) -> bool,
     pub(crate) ready: unsafe fn(NonNull<Header>, Arrival),
+    pub(crate) hand_over_turn: unsafe fn(NonNull<Header>, Turn),
     pub(crate) stalled: unsafe fn(NonNull<Header>, u32),
 }
 
@@ -67,8 +69,9 @@ impl Vtable {
     pub(crate) const fn of_cown(free: unsafe fn(NonNull<CownHeader>)) -> Self {
         Self {
             free,
-            run: |_, _| unreachable!("a cown does not run"),
+            run: |_, _, _| unreachable!("a cown does not run"),
             ready: |_, _| unreachable!("a cown is never ready"),
+            hand_over_turn: |_, _| unreachable!("a cown reads nothing"),
             stalled: |_, _| unreachable!("a cown waits for nobody"),
         }
     }
@@ -302,6 +305,16 @@ impl Header {
         unsafe { (this.as_ref().result.vtable.ready)(this, arrival) }
     }
 
+    /// Tells the executor that it is the behavior's turn.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Turn::new`].
+    pub(crate) unsafe fn hand_over_turn(this: NonNull<Self>) {
+        // SAFETY: as above; who waits for its turn has not run.
+        unsafe { (this.as_ref().result.vtable.hand_over_turn)(this, Turn::new(this)) }
+    }
+
     /// Takes back a behavior that got no place in any queue: drops the closure and the run's reference. Its cowns
     /// must not be released, since it never had them.
     ///
@@ -326,6 +339,18 @@ impl Header {
     /// The behavior is ready, and this is called once.
     pub(crate) unsafe fn run(this: NonNull<Self>, mode: Mode) {
         // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().result.vtable.run)(this, mode) }
+        unsafe { (this.as_ref().result.vtable.run)(this, mode, None) };
+    }
+
+    /// Runs a behavior that reads one cown and wants nothing else, and owes its count if nobody can learn of its end; or, if
+    /// its executor has another key, makes it ready and says `false`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::run`], and no reader is owed.
+    #[inline]
+    pub(crate) unsafe fn run_in_turn(this: NonNull<Self>, turn: InTurn<'_>) -> bool {
+        // SAFETY: the vtable was made for this block's types.
+        unsafe { (this.as_ref().result.vtable.run)(this, Mode::Run, Some(turn)) }
     }
 }

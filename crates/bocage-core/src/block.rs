@@ -14,6 +14,7 @@ use crate::pool;
 use crate::release;
 use crate::slot::{Slot, Want};
 use crate::sync::AtomicU32;
+use crate::turn::{InTurn, Turn};
 
 #[repr(C)]
 struct Front<E, R, B> {
@@ -69,6 +70,9 @@ impl<'a, R> Place<'a, R> {
 pub(crate) trait Body<R>: Send {
     /// For how many requests it is, if its type tells.
     const REQUESTS: Option<usize> = None;
+
+    /// Whether any of them may be to read.
+    const READS: bool = true;
 
     type Ticket: Ticket;
 
@@ -161,6 +165,7 @@ where
             free: Front::<E, R, B>::free,
             run: Front::<E, R, B>::run,
             ready: Front::<E, R, B>::ready,
+            hand_over_turn: Front::<E, R, B>::hand_over_turn,
             stalled: Front::<E, R, B>::stalled,
         }
     };
@@ -209,15 +214,20 @@ pub(crate) unsafe fn requests<E: Executor, R: Send + 'static, B: Body<R>>(header
     unsafe { Front::<E, R, B>::requests(header) }
 }
 
-/// [`Header::make_ready`] for a behavior that its own scheduler makes ready, whose types are known.
+/// Whether such a behavior may be one that reads one cown and wants nothing else.
+pub(crate) const fn may_only_read<R, B: Body<R>>() -> bool {
+    B::READS && matches!(B::REQUESTS, None | Some(1))
+}
+
+/// A copy of the executor of a behavior, which may run it, and so free it, inside its own methods.
 ///
 /// # Safety
 ///
-/// As for that, and the block is of these types.
+/// The behavior is of these types, and has not run.
 #[inline]
-pub(crate) unsafe fn make_ready<E: Executor, R: Send + 'static, B: Body<R>>(header: NonNull<Header>) {
+pub(crate) unsafe fn executor_of<E: Executor, R: Send + 'static, B: Body<R>>(header: NonNull<Header>) -> E {
     // SAFETY: passed on.
-    unsafe { Front::<E, R, B>::ready(header, Arrival::Scheduled) }
+    unsafe { Front::<E, R, B>::executor(header).clone() }
 }
 
 impl<E, R, B> Front<E, R, B>
@@ -297,9 +307,22 @@ where
         }
     }
 
-    unsafe fn run(header: NonNull<Header>, mode: Mode) {
+    unsafe fn hand_over_turn(header: NonNull<Header>, turn: Turn) {
+        // SAFETY: as for `ready`.
+        let executor = unsafe { Self::executor(header).clone() };
+        executor.handed_over_turn(turn);
+    }
+
+    unsafe fn run(header: NonNull<Header>, mode: Mode, turn: Option<InTurn<'_>>) -> bool {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
+            let turn = if may_only_read::<R, B>() { turn } else { None };
+            if let Some(turn) = &turn
+                && Self::executor(header).turn_key() != turn.key
+            {
+                Self::ready(header, Arrival::Scheduled);
+                return false;
+            }
             let slots = Header::so_many_slots(header, Self::requests(header));
             let mut missing = false;
             for slot in slots {
@@ -330,10 +353,16 @@ where
                 ticket.panicked();
             }
             cown.set_flags(flags);
-            if release::all(header, slots) {
+            let is_last = match turn {
+                // Who has a ticket is told of the end.
+                Some(turn) if size_of::<B::Ticket>() == 0 => release::owing(header, &slots[0], turn.owed),
+                _ => release::all(header, slots),
+            };
+            if is_last {
                 Self::free_here(Header::result(header));
             }
             drop(ticket);
+            true
         }
     }
 

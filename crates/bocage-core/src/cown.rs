@@ -113,6 +113,35 @@ impl CownHeader {
         }
     }
 
+    /// Counts one reader, whose turn it is: nobody else is counted before it is granted, and so before this is over.
+    #[inline]
+    pub(crate) fn count_reader_in_turn(&self) {
+        // Acquire: as above, and it pairs with the Release of readers that were counted out.
+        let state = self.state.load(Ordering::Acquire);
+        if state < READER {
+            // Nobody holds the cown or waits for readers, so nobody else changes the state.
+            // Relaxed: published by the reader's word, as above.
+            self.state.store(state + READER, Ordering::Relaxed);
+        } else {
+            self.count_readers(1);
+        }
+    }
+
+    /// Counts the caller's reader out, if it is the only one; for whoever is to let the writer enter that comes right
+    /// behind it, and has not said so here.
+    #[inline]
+    pub(crate) fn uncount_only_reader(&self) -> bool {
+        // Acquire: pairs with the Release of the other readers, that were counted out before.
+        let state = self.state.load(Ordering::Acquire);
+        let is_only = state & !FLAGS == READER;
+        if is_only {
+            // Relaxed: nobody else changes the state, since nobody else is counted, and the next in line is the writer, which
+            // gets it from us.
+            self.state.store(state - READER, Ordering::Relaxed);
+        }
+        is_only
+    }
+
     /// Whether no reader holds the cown.
     pub(crate) fn is_without_readers(&self) -> bool {
         // Acquire: pairs with the Release in `uncount_reader`: the readers are done when we write.

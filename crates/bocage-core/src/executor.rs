@@ -2,9 +2,11 @@
 
 use core::fmt;
 use core::mem;
+use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header, Mode};
+use crate::turn::Turn;
 
 /// A behavior that has all its cowns: a token that can be run once.
 ///
@@ -63,7 +65,7 @@ impl Ready {
         self.0
     }
 
-    fn into_header(self) -> NonNull<Header> {
+    pub(crate) fn into_header(self) -> NonNull<Header> {
         let header = self.0;
         mem::forget(self);
         header
@@ -96,6 +98,24 @@ pub trait Executor: Clone + Send + 'static {
     /// this thread's cache, so a good executor runs it here, next.
     fn handed_over(&self, ready: Ready) {
         self.ready(ready);
+    }
+
+    /// Told that it is the turn of a behavior of this executor, and of others that come right after it, to read a cown that
+    /// the calling thread released just now. An executor that would run them here, one after the other, may keep the
+    /// turn and [begin](Turn::begin) with the first when it gets to it.
+    fn handed_over_turn(&self, turn: Turn) {
+        turn.hand_over();
+    }
+
+    /// The same, when the first of them has just been scheduled.
+    fn ready_turn(&self, turn: Turn) {
+        turn.grant();
+    }
+
+    /// What tells this executor from all others that keep turns, of whatever type, if it does: the address of what it stands
+    /// for, say.
+    fn turn_key(&self) -> Option<NonZeroUsize> {
+        None
     }
 
     /// Told that an enqueue had to yield or sleep `yields` times, since the thread that came before it in a cown's

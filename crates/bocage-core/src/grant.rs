@@ -6,7 +6,7 @@ use core::slice;
 
 use crate::behavior::{Arrival, Header};
 use crate::cown::CownHeader;
-use crate::slot::{Slot, Word};
+use crate::slot::{Kind, Slot, Word};
 
 /// A slot whose behavior found no predecessor that it would have to wait for: a reader has the cown, a writer
 /// does unless readers are left. `true` if the cown is acquired.
@@ -34,61 +34,57 @@ const COUNTED_AT_ONCE: usize = 32;
 /// `reader` waits in the queue of `cown`, to read it, and it is its turn.
 pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) {
     let mut first = reader;
-    let mut row = [const { MaybeUninit::uninit() }; COUNTED_AT_ONCE];
+    let mut room = [const { MaybeUninit::uninit() }; COUNTED_AT_ONCE];
     loop {
         // SAFETY: `first` is in the queue and not granted to, so that its block is there, and the queue
         // keeps the cown. A successor that was linked then is in the queue just so. A block is there until its behavior is
         // told, which is the last thing done to it.
         unsafe {
-            let row = readers_in_a_row(cown, first, &mut row);
-            cown.as_ref().count_readers(row.len() as u32);
-            let mut successor = None;
-            for (reader, word) in row {
-                successor = word.set_granted();
-                acquired_one(*reader, arrival);
-            }
+            let (readers, last) = readers_in_a_row(cown, first, &mut room);
+            cown.as_ref().count_readers(readers.len() as u32);
+            // The others' words need no mark: who would look for it has linked.
+            let successor = last.set_granted();
+            readers.iter().for_each(|reader| acquired_one(*reader, arrival));
             match successor {
-                Some((next, true)) => first = NonNull::new_unchecked(next),
-                Some((writer, false)) => {
-                    let writer = NonNull::new_unchecked(writer);
+                Some((writer, Kind::WRITES)) => {
                     if cown.as_ref().wait_for_readers(writer) {
                         acquired_one(writer, arrival);
                     }
                     return;
                 }
+                Some((next, _)) => first = next,
                 None => return,
             }
         }
     }
 }
 
-/// A reader, and the word of its slot.
-type Reader<'a> = (NonNull<Header>, &'a Word);
-
-/// The readers that are linked in a row from `first` on, as many as there is room for.
+/// The readers that are linked in a row from `first` on, as many as there is room for, and the word of the last one.
 ///
 /// # Safety
 ///
 /// As for [`to_readers`].
 #[inline]
-unsafe fn readers_in_a_row<'r, 'a>(
+unsafe fn readers_in_a_row<'a>(
     cown: NonNull<CownHeader>,
     first: NonNull<Header>,
-    room: &'r mut [MaybeUninit<Reader<'a>>; COUNTED_AT_ONCE],
-) -> &'r [Reader<'a>] {
-    let mut next = Some(first);
+    room: &mut [MaybeUninit<NonNull<Header>>; COUNTED_AT_ONCE],
+) -> (&[NonNull<Header>], &'a Word) {
+    let mut reader = first;
     let mut count = 0;
-    while let (Some(reader), Some(place)) = (next, room.get_mut(count)) {
-        // SAFETY: in the queue, and not granted to. What is linked is no null pointer.
+    loop {
+        room[count].write(reader);
+        count += 1;
+        // SAFETY: in the queue, and not granted to.
         unsafe {
             let word = &Header::slot_for(reader, cown).word;
-            place.write((reader, word));
-            next = word.successor().and_then(|(next, reads)| reads.then(|| NonNull::new_unchecked(next)));
+            match word.successor() {
+                Some((next, kind)) if kind != Kind::WRITES && count < room.len() => reader = next,
+                // So many were written.
+                _ => return (slice::from_raw_parts(room.as_ptr().cast(), count), word),
+            }
         }
-        count += 1;
     }
-    // SAFETY: so many were written.
-    unsafe { slice::from_raw_parts(room.as_ptr().cast(), count) }
 }
 
 /// One cown more is acquired; the behavior goes to its executor if that was the last.

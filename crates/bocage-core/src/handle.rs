@@ -6,7 +6,7 @@ use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::acquire::{Erased, schedule};
+use crate::acquire::{Erased, Now, schedule, schedule_now};
 use crate::block::{Body, Fill, Place};
 use crate::cown::{Cown, CownBox, EMPTY, MISSING, PANICKED};
 use crate::executor::{Executor, Ready};
@@ -47,6 +47,39 @@ where
     Handle { result }
 }
 
+/// [`when_on`], but that `now` gets the behavior, instead of its executor, if it waits for nothing: for an executor that
+/// knows its way from where it schedules. It is called before this returns, or never.
+///
+/// All of it is inlined into the caller, so that the body is written to where it stays.
+///
+/// ```
+/// use bocage_core::{Cown, Inline, Now, when_on_with};
+///
+/// let cown = Cown::new(1);
+/// let mut kept = None;
+/// let doubled = when_on_with(Inline, &cown, |mut c| { *c *= 2; *c }, |now| kept = Some(now));
+/// assert!(kept.is_some());
+/// match kept {
+///     Some(Now::Ready(ready)) => ready.run(),
+///     _ => unreachable!("nobody has the cown, and it is not only read"),
+/// }
+/// assert_eq!(doubled.wait().unwrap(), 2);
+/// ```
+#[inline(always)]
+pub fn when_on_with<E, Q, R, F>(executor: E, requests: Q, body: F, now: impl FnOnce(Now)) -> Handle<R>
+where
+    E: Executor,
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    let run = with_guards(&requests, body);
+    let fill = |slots: &mut Fill| fill(&requests, slots);
+    // SAFETY: as for `when_on`.
+    let result = unsafe { schedule_now(executor, requests.count(), fill, None, run, |_, it| now(it)) };
+    Handle { result }
+}
+
 /// Tells a new block what `requests` wants.
 #[inline]
 pub(crate) fn fill<Q: Requests>(requests: &Q, slots: &mut Fill) {
@@ -72,6 +105,7 @@ where
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send,
 {
     const REQUESTS: Option<usize> = Q::COUNT;
+    const READS: bool = Q::READS;
 
     type Ticket = ();
 

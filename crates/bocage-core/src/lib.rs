@@ -34,7 +34,7 @@
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior;
 //!   `block.rs`, the same with its types: made, run and freed.
 //! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
-//!   `grant.rs`, who is next, and the readers' count.
+//!   `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a cown from hand to hand.
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
@@ -72,20 +72,22 @@ mod shape;
 mod slot;
 mod stall;
 mod sync;
+mod turn;
 mod worker;
 
-pub use acquire::{Erased, schedule_erased, try_acquire};
+pub use acquire::{Erased, Now, schedule_erased, try_acquire};
 pub use batch::Batch;
 pub use block::Place;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesMut};
-pub use handle::{Failure, Handle, Outcome, when_on};
+pub use handle::{Failure, Handle, Outcome, when_on, when_on_with};
 pub use hold::{Acquire, Acquired, acquire};
 pub use idle::{Helping, help_while_waiting};
 pub use request::{Held, Read, Requests, read};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
+pub use turn::{Owed, Reader, Turn};
 pub use worker::{WorkerMark, enter_worker};
 
 /// The crate's page, whose program is a doctest like any other.

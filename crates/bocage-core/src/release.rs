@@ -5,7 +5,8 @@ use core::ptr::NonNull;
 use crate::behavior::{Arrival, Header};
 use crate::cown::{AfterReader, CownHeader};
 use crate::grant;
-use crate::slot::{Left, Slot, Word};
+use crate::slot::{Kind, Left, Slot, Word};
+use crate::turn::Owed;
 
 /// Releases every cown of the behavior, its result's last, and drops the run's reference. `true` if nobody refers to the
 /// block any more: then it is left to the caller to free.
@@ -32,10 +33,77 @@ pub(crate) unsafe fn all(header: NonNull<Header>, slots: &[Slot]) -> bool {
                 }
             }
         }
-        let result = Header::result(header);
-        let CownHeader { word, tail, .. } = result.as_ref();
-        // If nobody has a handle and nobody came, then nobody can come any more: there is nothing to release.
-        if result.as_ref().is_sole() && tail.is_last(word) { true } else { release_result(header) }
+        is_unknown(header) || release_result(header)
+    }
+}
+
+/// Whether nobody has a handle to the result and nobody came for it. Then nobody can come any more, and there is nothing
+/// to release.
+///
+/// # Safety
+///
+/// The run's reference is there.
+#[inline(always)]
+unsafe fn is_unknown(header: NonNull<Header>) -> bool {
+    // SAFETY: as the caller says.
+    let result = unsafe { Header::result(header).as_ref() };
+    result.is_sole() && result.tail.is_last(&result.word)
+}
+
+/// [`all`], for a behavior that reads one cown and wants nothing else: it is counted out of it, unless nobody can learn that
+/// it has ended. Then it is owed, and holds the cown still.
+///
+/// # Safety
+///
+/// As for [`all`]; nothing is owed.
+#[inline(always)]
+#[must_use]
+pub(crate) unsafe fn owing(header: NonNull<Header>, slot: &Slot, owed: &mut Owed) -> bool {
+    // SAFETY: as for `read`.
+    unsafe {
+        let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
+        if !is_unknown(header) {
+            read(header, &slot.word, cown);
+        } else {
+            if matches!(leave(header, &slot.word, cown), Left::Orphan) {
+                CownHeader::unkeep(cown);
+            }
+            owed.put_reader(cown);
+        }
+        // Who has not linked yet has a reference now.
+        is_unknown(header) || release_result(header)
+    }
+}
+
+/// Lets a writer enter that comes right behind a reader, and counts the reader out if that is still to be done.
+///
+/// # Safety
+///
+/// The writer waits in the queue of `cown`. The reader has run and left the queue; if it `is_counted`, by the caller.
+pub(crate) unsafe fn to_writer(cown: NonNull<CownHeader>, writer: NonNull<Header>, is_counted: bool) {
+    // SAFETY: the writer keeps the cown, until it is told, and a reader that is counted does.
+    unsafe {
+        if is_counted && cown.as_ref().uncount_only_reader() || cown.as_ref().wait_for_readers(writer) {
+            grant::acquired_one(writer, Arrival::HandedOver);
+        } else if is_counted {
+            count_out(cown);
+        }
+    }
+}
+
+/// Counts a reader out of the cown, whose queue it has left. The cown may be gone afterwards.
+///
+/// # Safety
+///
+/// It is counted, and reads no more.
+pub(crate) unsafe fn count_out(cown: NonNull<CownHeader>) {
+    // SAFETY: a reader that is counted keeps the cown. A writer that waits for it was told to be there.
+    unsafe {
+        match cown.as_ref().uncount_reader() {
+            AfterReader::Nobody => {}
+            AfterReader::Writer(writer) => grant::acquired_one(writer, Arrival::HandedOver),
+            AfterReader::Orphan => CownHeader::unkeep(cown),
+        }
     }
 }
 
@@ -62,10 +130,9 @@ unsafe fn write(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>)
         match leave(header, word, cown) {
             Left::Empty | Left::Unlinked => {}
             Left::Orphan => CownHeader::unkeep(cown),
-            Left::Successor(next, false) => grant::acquired_one(NonNull::new_unchecked(next), Arrival::HandedOver),
-            Left::Successor(next, true) => {
-                grant::to_readers(cown, NonNull::new_unchecked(next), Arrival::HandedOver);
-            }
+            Left::Successor(next, Kind::WRITES) => grant::acquired_one(next, Arrival::HandedOver),
+            Left::Successor(next, Kind::ONLY_READS) => Header::hand_over_turn(next),
+            Left::Successor(next, _) => grant::to_readers(cown, next, Arrival::HandedOver),
         }
     }
 }
@@ -75,11 +142,7 @@ unsafe fn read(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) 
     // SAFETY: a reader that is counted keeps the cown; then whoever is granted to does, or a reference.
     unsafe {
         let left = leave(header, word, cown);
-        match cown.as_ref().uncount_reader() {
-            AfterReader::Nobody => {}
-            AfterReader::Writer(writer) => grant::acquired_one(writer, Arrival::HandedOver),
-            AfterReader::Orphan => CownHeader::unkeep(cown),
-        }
+        count_out(cown);
         if matches!(left, Left::Orphan) {
             CownHeader::unkeep(cown);
         }

@@ -58,7 +58,8 @@ use crate::slot::Slot;
 ///
 /// # Safety
 ///
-/// `visit` shows as many cowns as `count` says, and as [`COUNT`](Requests::COUNT) does if it is not `None`. `guards` takes
+/// `visit` shows as many cowns as `count` says, and as [`COUNT`](Requests::COUNT) does if it is not `None`, none of them to
+/// read if [`READS`](Requests::READS) denies it. `guards` takes
 /// as many from what it gets: for each in turn a guard of its type, to write or to read as it was shown.
 pub unsafe trait Requests {
     /// What `guards` has to know of the shape, beside its type.
@@ -69,6 +70,9 @@ pub unsafe trait Requests {
     /// How many cowns are named, if the type tells. Then the code that schedules, runs and frees the behavior is made for
     /// just that number.
     const COUNT: Option<usize> = None;
+
+    /// Whether there may be a cown among them that is only to be read. If not, there is no code for that.
+    const READS: bool = true;
 
     /// How many cowns are named.
     fn count(&self) -> usize;
@@ -122,6 +126,7 @@ unsafe impl<T: Send + 'static> Requests for &Cown<T> {
     type Guards<'a> = Guard<'a, T>;
 
     const COUNT: Option<usize> = Some(1);
+    const READS: bool = false;
 
     #[inline]
     fn count(&self) -> usize {

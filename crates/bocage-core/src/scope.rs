@@ -147,6 +147,7 @@ struct Scoped<B> {
 
 impl<R, B: Body<R>> Body<R> for Scoped<B> {
     const REQUESTS: Option<usize> = B::REQUESTS;
+    const READS: bool = B::READS;
 
     type Ticket = Running;
 

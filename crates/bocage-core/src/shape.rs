@@ -125,6 +125,7 @@ unsafe impl<Q: Requests, const N: usize> Requests for [Q; N] {
         Some(count) => Some(N * count),
         None => None,
     };
+    const READS: bool = Q::READS;
 
     #[inline]
     fn count(&self) -> usize {
@@ -185,6 +186,7 @@ macro_rules! tuple {
                 $(let count = sum(count, $name::COUNT);)*
                 count
             };
+            const READS: bool = false $(|| $name::READS)*;
 
             #[inline]
             fn count(&self) -> usize {

@@ -14,18 +14,19 @@
 //! |------------------|----------------------------------------|---------------------------------------------------|
 //! | *enqueuing*      | 0                                      | the behavior is still in phase 1                  |
 //! | *enqueued*       | `ENQUEUED`                             | it has its place in every queue; no successor yet |
-//! | *successor*      | address, `SUCCESSOR_READS` if it reads | the behavior that comes next on this cown         |
+//! | *successor*      | address, and its [`Kind`]              | the behavior that comes next on this cown         |
 //! | *released*       | own address, `RELEASED`                | the cown was given up before a successor linked   |
 //!
-//! A reader's word has `GRANTED` besides, from when it holds the cown. (`ENQUEUED` and `SUCCESSOR_READS` are
-//! the same bit, which the address tells apart.)
+//! A reader's word has `GRANTED` besides, from when it holds the cown, unless its successor has linked by then. (`ENQUEUED`
+//! and a kind that reads have a bit in common, which the address tells apart; `RELEASED` and a kind that only reads have
+//! one, which tells somebody about the other side only.)
 //!
 //! | from        | to          | who                      | when                                            |
 //! |-------------|-------------|--------------------------|-------------------------------------------------|
 //! | *enqueuing* | *enqueued*  | the enqueuing thread     | phase 2                                         |
 //! | *enqueued*  | *successor* | the successor's enqueuer | its phase 1, once it saw that this one's ended  |
 //! | *enqueued*  | *released*  | the releasing thread     | the tail is no longer this slot                 |
-//! | any         | + `GRANTED` | who grants to a reader   | once, before its release                        |
+//! | any         | + `GRANTED` | who grants to a reader   | once at most, before its release                |
 //!
 //! Only *enqueued* is contended: the successor and the releaser both leave it by one exchange, and whoever
 //! comes second sees what the first left there. If the releaser comes second it finds the successor; if the
@@ -68,12 +69,12 @@
 //!
 //! A writer leaves the queue and hands over to the successor, if it found one. A reader leaves the queue, where
 //! its successor is no longer its business, and then counts itself out; the last one that does grants to the
-//! writer that waits.
+//! writer that waits. Readers that come one after the other may also pass the count on: see [`crate::turn`].
 //!
 //! # Grant
 //!
 //! To a writer: it has the cown. To a reader: count it and the readers that are linked behind it, in one step; then set
-//! `GRANTED` in the word of each. Behind the last of them, if one that reads has linked meanwhile, grant to that one
+//! `GRANTED` in the word of the last. Behind it, if one that reads has linked meanwhile, grant to that one
 //! next; if one that writes, that one enters.
 //!
 //! # The life of a cown
@@ -116,14 +117,24 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 /// The behavior has its place in all its queues (with no address).
 const ENQUEUED: usize = 1;
-/// The successor wants to read (with its address).
-const SUCCESSOR_READS: usize = 1;
 /// The reader holds the cown.
 const GRANTED: usize = 2;
 /// The cown was given up (with the own address).
 const RELEASED: usize = 4;
 /// Headers are 8-aligned.
 const FLAGS: usize = 7;
+
+/// What a successor wants of the cown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind(usize);
+
+impl Kind {
+    pub(crate) const WRITES: Self = Self(0);
+    pub(crate) const READS: Self = Self(1);
+    /// It reads, and wants no other cown.
+    pub(crate) const ONLY_READS: Self = Self(1 | 4);
+    const BITS: usize = 5;
+}
 
 /// On a tail: the queue owns the cown's last reference.
 const ORPHAN: usize = 1;
@@ -155,6 +166,11 @@ impl Want {
 
     pub(crate) fn reads(self) -> bool {
         self.0.addr() & READS != 0
+    }
+
+    /// Of a behavior that may want others too.
+    pub(crate) fn kind(self) -> Kind {
+        if self.reads() { Kind::READS } else { Kind::WRITES }
     }
 
     /// Whether another slot stands for this one in the queue.
@@ -269,7 +285,7 @@ pub(crate) enum Linked {
     BehindReader,
     /// The predecessor had released the cown: to enter. This block of the predecessor's has one reference
     /// that is now ours to drop.
-    BehindNobody(*mut Header),
+    BehindNobody(ptr::NonNull<Header>),
 }
 
 /// What a behavior found when it left a queue.
@@ -278,17 +294,20 @@ pub(crate) enum Left {
     Empty,
     /// The same, and the queue had a reference to the cown, which is now to be dropped.
     Orphan,
-    /// This behavior comes next, and reads if so said.
-    Successor(*mut Header, bool),
+    /// This behavior comes next.
+    Successor(ptr::NonNull<Header>, Kind),
     /// Somebody comes next but has not linked yet; it will find the word *released*. The block must stay for
     /// it: one reference, taken through `keep`, now belongs to it.
     Unlinked,
 }
 
-fn address(word: usize) -> Option<*mut Header> {
-    let address = word & !FLAGS;
+fn address(word: usize) -> Option<ptr::NonNull<Header>> {
     // The addresses in words are exposed by `link` and `leave`.
-    (address != 0).then(|| ptr::with_exposed_provenance_mut(address))
+    ptr::NonNull::new(ptr::with_exposed_provenance_mut(word & !FLAGS))
+}
+
+fn successor(word: usize) -> Option<(ptr::NonNull<Header>, Kind)> {
+    address(word).map(|successor| (successor, Kind(word & Kind::BITS)))
 }
 
 /// The word of a slot; see the table above.
@@ -321,8 +340,8 @@ impl Word {
 
     /// Names the next of the same batch, before anybody else knows this slot. It passes for enqueued then; those
     /// behind the batch look at its last slot only.
-    pub(crate) fn chain(&self, next: *mut Header, reads: bool) {
-        let word = next.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
+    pub(crate) fn chain(&self, next: *mut Header, kind: Kind) {
+        let word = next.expose_provenance() | kind.0;
         // Relaxed: published by the swap of the tail, or by the link to the first of the batch.
         self.0.store(word, Ordering::Relaxed);
     }
@@ -340,39 +359,24 @@ impl Word {
         }
     }
 
-    /// Phase 2 and the grant in one, for a reader that is alone in the queue.
-    pub(crate) fn finish_granted(&self) {
-        // Release: as above.
-        self.0.store(ENQUEUED | GRANTED, Ordering::Release);
-    }
-
     /// Sets `GRANTED` during the own phase 1, when nobody else can reach the word.
     pub(crate) fn set_granted_in_phase_1(&self) {
         // Relaxed: published by `finish_enqueue`.
         self.0.store(GRANTED, Ordering::Relaxed);
     }
 
-    /// The successor and whether it reads, if there is one already.
-    pub(crate) fn successor(&self) -> Option<(*mut Header, bool)> {
+    /// The successor, if there is one already.
+    pub(crate) fn successor(&self) -> Option<(ptr::NonNull<Header>, Kind)> {
         // Acquire: pairs with the Release in `link`: the successor's block is about to be used.
-        let word = self.0.load(Ordering::Acquire);
-        address(word).map(|successor| (successor, word & SUCCESSOR_READS != 0))
+        successor(self.0.load(Ordering::Acquire))
     }
 
-    /// Sets `GRANTED`; returns the successor and whether it reads, if there is one already.
-    pub(crate) fn set_granted(&self) -> Option<(*mut Header, bool)> {
-        // Acquire: as in `successor`.
-        let word = self.0.load(Ordering::Acquire);
-        if let Some(successor) = address(word) {
-            // Relaxed: who links behind it has done so, and nobody but the granter and, after that, the reader itself
-            // changes or reads the word any more. The reader gets it with its grant.
-            self.0.store(word | GRANTED, Ordering::Relaxed);
-            return Some((successor, word & SUCCESSOR_READS != 0));
-        }
+    /// Sets `GRANTED`, or returns the successor, if there is one already.
+    #[inline]
+    pub(crate) fn set_granted(&self) -> Option<(ptr::NonNull<Header>, Kind)> {
         // AcqRel: Release publishes the count that the reader is in to whoever links behind it; Acquire
         // pairs with the Release in `link`: the successor's block is about to be used.
-        let word = self.0.fetch_or(GRANTED, Ordering::AcqRel);
-        address(word).map(|successor| (successor, word & SUCCESSOR_READS != 0))
+        self.successor().or_else(|| successor(self.0.fetch_or(GRANTED, Ordering::AcqRel)))
     }
 
     /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield or to sleep.
@@ -386,8 +390,8 @@ impl Word {
     /// Names `successor` as the next on this cown. Called once, by the enqueuer that found this slot in
     /// the tail, and after `await_enqueued`.
     #[inline]
-    pub(crate) fn link(&self, successor: *mut Header, reads: bool) -> Linked {
-        let next = successor.expose_provenance() | if reads { SUCCESSOR_READS } else { 0 };
+    pub(crate) fn link(&self, successor: *mut Header, kind: Kind) -> Linked {
+        let next = successor.expose_provenance() | kind.0;
         // Acquire: pairs with the releaser's exchange, whose body's writes we may be about to own.
         let mut word = self.0.load(Ordering::Acquire);
         // Twice at most: besides us only a grant and a release change the word, each once, and the release
@@ -412,7 +416,7 @@ impl Word {
             // SAFETY: a hint, for whatever address.
             unsafe {
                 core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-                    successor.cast::<i8>().wrapping_sub(8),
+                    successor.as_ptr().cast::<i8>().wrapping_sub(8),
                 )
             }
         }
@@ -433,8 +437,8 @@ impl Word {
     ) -> Left {
         // Acquire: pairs with the Release in `link`; the successor's block is about to be used.
         let word = self.0.load(Ordering::Acquire);
-        if let Some(successor) = address(word) {
-            return Left::Successor(successor, word & SUCCESSOR_READS != 0);
+        if let Some((next, kind)) = successor(word) {
+            return Left::Successor(next, kind);
         }
         // SAFETY: held, so in its queue, which keeps it alive.
         match unsafe { &(*cown).tail }.reset(self) {
@@ -450,8 +454,8 @@ impl Word {
             Ok(_) => Left::Unlinked,
             Err(now) => {
                 unkeep();
-                let successor = address(now).expect("only a successor changes the word of a holder");
-                Left::Successor(successor, now & SUCCESSOR_READS != 0)
+                let (next, kind) = successor(now).expect("only a successor changes the word of a holder");
+                Left::Successor(next, kind)
             }
         }
     }

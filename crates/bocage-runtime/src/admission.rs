@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::{Executor, Handle, Ready, Requests, when_on};
+use bocage_core::{Executor, Handle, Ready, Requests, Turn, when_on, when_on_with};
 
 use crate::error::Error;
 use crate::pending::{Note, Register};
@@ -104,7 +105,7 @@ impl Admission {
 
 /// Schedules from a body of the worker that calls this, on its own runtime. That is open as long as the body runs, so the
 /// behavior needs no admission, but to be counted.
-#[inline]
+#[inline(always)]
 pub(crate) fn schedule_in_body<Q, R, F>(worker: &Worker, requests: Q, body: F) -> Handle<R>
 where
     Q: Requests,
@@ -123,7 +124,13 @@ where
     let counted = Counted(worker.shard());
     let note =
         shared.register().map(|register| Register::note(register, worker.index(), type_name::<F>(), false, &requests));
-    let handle = schedule(shared, note, requests, body);
+    #[cfg(feature = "trace")]
+    let body = crate::trace::labelled(&shared.tracer, &requests, body);
+    let executor = RuntimeExecutor(shared);
+    let handle = match note {
+        None => when_on_with(executor, requests, body, |now| worker.take_in(now)),
+        Some(note) => noted(executor, note, requests, body),
+    };
     mem::forget(counted);
     handle
 }
@@ -146,8 +153,18 @@ where
     let executor = RuntimeExecutor(shared);
     match note {
         None => when_on(executor, requests, body),
-        Some(note) => when_on(executor, requests, move |guards: Q::Guards<'_>| note.run(|| body(guards))),
+        Some(note) => noted(executor, note, requests, body),
     }
+}
+
+/// The same, of one that is noted.
+fn noted<Q, R, F>(executor: RuntimeExecutor, note: Note<&'static Register>, requests: Q, body: F) -> Handle<R>
+where
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+{
+    when_on(executor, requests, move |guards: Q::Guards<'_>| note.run(|| body(guards)))
 }
 
 impl Drop for Admission {
@@ -176,6 +193,26 @@ impl Executor for RuntimeExecutor {
             Some(worker) if worker.works_for(self.0) => worker.hand_over(ready),
             _ => self.0.inject(ready),
         });
+    }
+
+    fn handed_over_turn(&self, turn: Turn) {
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.0) => worker.hand_over_turn(turn),
+            _ => turn.hand_over(),
+        });
+    }
+
+    #[inline]
+    fn ready_turn(&self, turn: Turn) {
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.0) => worker.push_turn(turn),
+            _ => turn.grant(),
+        });
+    }
+
+    #[inline]
+    fn turn_key(&self) -> Option<NonZeroUsize> {
+        self.0.turn_key()
     }
 
     fn stalled(&self, yields: u32) {

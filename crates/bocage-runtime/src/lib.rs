@@ -24,7 +24,7 @@
 //!   behavior; `builder.rs`, how it is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
 //!   `error.rs`; `pending.rs`, what an expired wait tells.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
-//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `newest.rs`, the one that it keeps back;
+//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `kept.rs`, what it keeps back;
 //!   `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
@@ -60,8 +60,6 @@ pub mod deterministic;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
-mod newest;
-#[cfg(not(loom))]
 mod owner;
 #[cfg(not(loom))]
 mod pending;
@@ -94,13 +92,17 @@ mod worker;
 #[cfg(not(loom))]
 mod inbox;
 #[cfg(not(loom))]
+mod kept;
+#[cfg(not(loom))]
 mod park;
 #[cfg(not(loom))]
 mod quiesce;
 
-// The models run these three; with loom's atomics there is nothing else of the crate that could run.
+// The models run these; with loom's atomics there is nothing else of the crate that could run.
 #[cfg(loom)]
 pub mod inbox;
+#[cfg(loom)]
+pub mod kept;
 #[cfg(loom)]
 pub mod park;
 #[cfg(loom)]

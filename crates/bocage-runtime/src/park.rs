@@ -18,25 +18,25 @@
 //! | PARKED    | SEARCHING | whoever wakes it       | there is work and nobody searches                |
 //! | PARKED    | stopped   | whoever stops them all | the runtime stops                                |
 //! | -         | WATCHING  | a worker that parks    | nobody watches, and not all others are parked    |
-//! | WATCHING  | RUNNING   | the worker             | it saw a newest that its owner does not get to   |
+//! | WATCHING  | RUNNING   | the worker             | it saw what its owner keeps back for long        |
 //! | WATCHING  | PARKED    | the worker             | all are parked                                   |
 //! | WATCHING  | SEARCHING, stopped | as from PARKED | as from PARKED                                  |
 //!
 //! Both counts and `WATCHING` live in one atomic word, so that one load answers "must I wake somebody?". Only a holder
 //! of the sleepers' lock changes `parked`, or sets `WATCHING`.
 //!
-//! # The newest
+//! # What is kept back
 //!
-//! A worker keeps back the newest behavior that its body scheduled, for itself (see [`crate::queue`]): most bodies end
-//! soon. In case this one does not, somebody has to look: the watcher, of which there is one at most, and who sleeps
+//! A worker keeps back, for itself, the newest behavior that its body scheduled, and the readers whose turn comes after
+//! the one that it runs (see [`crate::queue`]): most bodies end soon. In case this one does not, somebody has to look: the watcher, of which there is one at most, and who sleeps
 //! for a time that doubles up to a bound. What it sees twice, without its owner having finished anything in between,
-//! it takes. So a newest needs no wake if there is a watcher, and counts as work to be seen if there is none. If all
+//! it takes. So what is kept needs no wake if there is a watcher, and counts as work to be seen if there is none. If all
 //! are parked nobody watches, and an idle runtime sleeps.
 //!
 //! # The rules
 //!
 //! 1. *Push*: make the behavior visible in a queue that others can take from, then fence, then look at the
-//!    word. If somebody is parked and nobody searches (nor watches, for a newest), wake one.
+//!    word. If somebody is parked and nobody searches (nor watches, for what is kept back), wake one.
 //! 2. *Last look*: whoever changes the word and thereby leaves nobody searching (a searcher that found
 //!    something or parks, a runner that parks) fences and looks at all queues once more. If a behavior is
 //!    visible and somebody is parked, wake one, which may be oneself.
@@ -155,8 +155,8 @@ pub enum Woken {
 pub enum Look {
     /// All queues.
     Queues,
-    /// The newest of each worker too, as nobody watches them.
-    Newest,
+    /// What each worker keeps back too, as nobody watches that.
+    Kept,
 }
 
 /// A worker on the list of sleepers, not yet asleep.
@@ -190,9 +190,17 @@ impl Idle {
         }
     }
 
-    /// Told by a worker that keeps back its newest (rule 1).
+    /// Whether anybody has nothing to do, or had a moment ago.
     #[inline]
-    pub fn kept_newest(&self) {
+    pub fn is_anybody(&self) -> bool {
+        // Relaxed: nothing depends on a late answer.
+        let word = self.word.load(Ordering::Relaxed);
+        parked(word) > 0 || searching(word) > 0
+    }
+
+    /// Told by a worker that keeps something back for itself (rule 1). Says whether anybody has nothing to do.
+    #[inline]
+    pub fn kept_back(&self) -> bool {
         // Pairs with the fence before a last look, as in `work_pushed`.
         fence(Ordering::SeqCst);
         // Relaxed: as in `work_pushed`.
@@ -200,6 +208,7 @@ impl Idle {
         if parked(word) > 0 && searching(word) == 0 && !watched(word) {
             self.wake_one();
         }
+        parked(word) > 0 || searching(word) > 0
     }
 
     /// RUNNING to SEARCHING, unless half of the workers search already.
@@ -255,12 +264,12 @@ impl Idle {
         if searching(word) > 0 {
             return;
         }
-        // Pairs with the fence in `work_pushed` and `kept_newest`, and with itself.
+        // Pairs with the fence in `work_pushed` and `kept_back`, and with itself.
         fence(Ordering::SeqCst);
         // Relaxed: the fence orders it. A new look, since a thief leaves with more than it runs: whoever parked since
         // `word` may have looked too early to see what is in the thief's queue, and then it is for us to see him.
         let word = self.word.load(Ordering::Relaxed);
-        if parked(word) > 0 && work_left(if watched(word) { Look::Queues } else { Look::Newest }) {
+        if parked(word) > 0 && work_left(if watched(word) { Look::Queues } else { Look::Kept }) {
             self.wake_one();
         }
     }
@@ -354,7 +363,7 @@ impl Parked<'_> {
         Ok(())
     }
 
-    /// WATCHING to PARKED, if all are parked. No last look is needed: a worker parks only when it has no newest, and whoever
+    /// WATCHING to PARKED, if all are parked. No last look is needed: a worker parks only when it keeps nothing back, and whoever
     /// is woken from now on sees that nobody watches.
     pub fn stop_watching(&mut self) {
         let mut sleepers = lock(&self.idle.sleepers);

@@ -3,8 +3,10 @@
 //! - The *slot* holds one behavior that became ready since this worker released a cown. Its data is in the
 //!   cache, so it comes next. Nobody else can take it; hence only what is handed over when a body has ended
 //!   goes there.
+//! - The *turn* is that of the readers that come after the one that runs, or ran last. They have nothing to do with the
+//!   others, and come one after the other, after the slot. Others take it as they take the newest.
 //! - The *newest* is the last behavior that a body on this worker scheduled and that was ready at once. Its data is in
-//!   the cache too, so it comes after the slot. The one before it goes to the deque. Others take it only from a worker
+//!   the cache too, so it comes after these. The one before it goes to the deque. Others take it only from a worker
 //!   that does not get to it, since its body goes on and on: [`crate::park`] says who looks.
 //! - The *deque* holds the others. Their owner takes the one that came last, whose data is the likeliest to be in the
 //!   cache; other workers steal from its other end, where the oldest are, from which the most is likely to follow.
@@ -12,29 +14,31 @@
 //!
 //! A worker takes from them in this order. So that what is new does not starve what is old, every [`BUDGET`]th turn
 //! takes the oldest of the deque first, and every [`FAIR_EVERY`]th the oldest of the injector; what is in the slot and the
-//! newest then go to the deque, or, if there was nothing older, the newest comes first. Each behavior is thus taken
+//! newest then go to the deque, or, if there was nothing older, the newest comes first. So does each reader of a turn
+//! count. Each behavior is thus taken
 //! after a bounded number of turns, whatever the others do.
 
 use std::cell::Cell;
 
-use bocage_core::Ready;
+use bocage_core::{Ready, Turn};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
-use crate::newest::Newest;
+use crate::kept::Kept;
 use crate::shared::Remote;
 use crate::stats::Counters;
 
 /// The budget: every so many turns the oldest behavior of the deque comes first. Enough that a cown that stays in
 /// the cache is worth it, and few enough that those who wait don't wait for long.
-const BUDGET: u32 = 16;
+const BUDGET: u32 = 32;
 
 /// How often the injector is asked first: all workers share it, so that a look there is dear.
-const FAIR_EVERY: u32 = 4 * BUDGET;
+const FAIR_EVERY: u32 = 2 * BUDGET;
 
 /// One worker's own queues.
 pub(crate) struct Queue {
     slot: Cell<Option<Ready>>,
-    newest: &'static Newest,
+    newest: &'static Kept<Ready>,
+    turn: &'static Kept<Turn>,
     /// Whether other workers look at these queues.
     shared: bool,
     pub(crate) deque: Worker<Ready>,
@@ -46,7 +50,7 @@ pub(crate) struct Queue {
 
 /// What a push did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Put {
     /// Only this worker sees it, and runs it next.
     InSlot,
     /// It is the newest, and there was none before it.
@@ -55,11 +59,19 @@ pub(crate) enum Kept {
     InDeque,
 }
 
+/// What a worker goes on with.
+pub(crate) enum Next {
+    /// A behavior.
+    Ready(Ready),
+    /// Readers, one after the other.
+    Turn(Turn),
+}
+
 impl Queue {
     pub(crate) fn new(deque: Worker<Ready>, remote: &'static Remote, workers: usize) -> Self {
-        let Remote { newest, stealer, counters, .. } = remote;
+        let Remote { newest, turn, stealer, counters, .. } = remote;
         let turns = Cell::new(FAIR_EVERY);
-        Self { slot: Cell::new(None), newest, shared: workers > 1, deque, stealer, turns, counters }
+        Self { slot: Cell::new(None), newest, turn, shared: workers > 1, deque, stealer, turns, counters }
     }
 
     /// Told when there is more in the deque than before.
@@ -76,35 +88,79 @@ impl Queue {
 
     /// Takes in what was scheduled by a body that still runs.
     #[inline]
-    pub(crate) fn push(&self, ready: Ready) -> Kept {
+    pub(crate) fn push(&self, ready: Ready) -> Put {
         match self.newest.put(ready, self.shared) {
-            None => Kept::AsNewest,
+            None => Put::AsNewest,
             Some(older) => {
                 self.push_back(older);
-                Kept::InDeque
+                Put::InDeque
             }
         }
     }
 
     /// Takes in what became ready as a body ended.
     #[inline]
-    pub(crate) fn hand_over(&self, ready: Ready) -> Kept {
+    pub(crate) fn hand_over(&self, ready: Ready) -> Put {
         match self.slot.take() {
             None => {
                 self.slot.set(Some(ready));
-                Kept::InSlot
+                Put::InSlot
             }
             first => {
                 self.slot.set(first);
                 self.push_back(ready);
-                Kept::InDeque
+                Put::InDeque
             }
         }
     }
 
-    /// The next behavior to run. `pushed` is called if some were put into the deque meanwhile.
+    /// Takes in the turn of readers, unless it has another one; that is given back then.
     #[inline]
-    pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl Fn()) -> Option<Ready> {
+    pub(crate) fn keep_turn(&self, turn: Turn) -> Option<Turn> {
+        if self.turn.seen().is_some() {
+            return Some(turn);
+        }
+        self.turn.put(turn, self.shared)
+    }
+
+    /// Whether it keeps one.
+    #[inline]
+    pub(crate) fn has_turn(&self) -> bool {
+        self.turn.seen().is_some()
+    }
+
+    /// Takes it out again, if nobody has.
+    #[inline]
+    pub(crate) fn take_turn(&self) -> Option<Turn> {
+        self.turn.take(self.shared)
+    }
+
+    /// The turn, for whoever has just run a reader, if nothing else is to come before it.
+    #[inline]
+    pub(crate) fn next_turn(&self, injector: &Injector<Ready>) -> Option<Turn> {
+        let first = self.slot.take();
+        if first.is_some() {
+            self.slot.set(first);
+            return None;
+        }
+        let turns = self.turns.get() - 1;
+        if turns.is_multiple_of(BUDGET) && self.keeps_waiting(injector, turns) {
+            // The next turn is a fair one.
+            return None;
+        }
+        self.turns.set(if turns == 0 { FAIR_EVERY } else { turns });
+        self.take_turn()
+    }
+
+    /// Whether there is anything that readers must not keep waiting for long.
+    #[cold]
+    fn keeps_waiting(&self, injector: &Injector<Ready>, turns: u32) -> bool {
+        !self.deque.is_empty() || self.newest.seen().is_some() || turns == 0 && !injector.is_empty()
+    }
+
+    /// What to go on with. `pushed` is called if some were put into the deque meanwhile.
+    #[inline]
+    pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl Fn()) -> Option<Next> {
         let turns = self.turns.get() - 1;
         self.turns.set(turns);
         if turns.is_multiple_of(BUDGET)
@@ -112,27 +168,28 @@ impl Queue {
         {
             return Some(old);
         }
-        if let Some(ready) = self.hot().or_else(|| self.deque.pop()) {
-            return Some(ready);
+        let handed_over = self.slot.take();
+        if handed_over.is_none()
+            && let Some(turn) = self.take_turn()
+        {
+            return Some(Next::Turn(turn));
+        }
+        let hot = handed_over.or_else(|| self.newest.take(self.shared));
+        if let Some(ready) = hot.or_else(|| self.deque.pop()) {
+            return Some(Next::Ready(ready));
         }
         let ready = self.take_injected(injector)?;
         // On the way from there to here they were in neither, where a worker that parked just then saw nothing.
         if !self.deque.is_empty() {
             pushed();
         }
-        Some(ready)
+        Some(Next::Ready(ready))
     }
 
-    /// What is in the cache.
-    #[inline]
-    fn hot(&self) -> Option<Ready> {
-        self.slot.take().or_else(|| self.newest.take(self.shared))
-    }
-
-    /// The oldest of the injector or of the deque, or else the newest, which a chain of hand-overs keeps waiting. What
-    /// would have come next goes to the deque, where it grows old, and others may take it.
+    /// The oldest of the injector or of the deque, or else the newest or the turn, which a chain of hand-overs keeps
+    /// waiting. What would have come next goes to the deque, where it grows old, and others may take it.
     #[cold]
-    fn fair_turn(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Ready> {
+    fn fair_turn(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Next> {
         let injected = if self.turns.get() == 0 {
             self.turns.set(FAIR_EVERY);
             retried(|| injector.steal())
@@ -142,14 +199,21 @@ impl Queue {
         // A look is cheap, and a steal is not.
         let old = injected.or_else(|| if self.deque.is_empty() { None } else { retried(|| self.stealer.steal()) });
         let newest = self.newest.take(self.shared);
-        let Some(old) = old else { return newest };
+        let turn = self.take_turn();
+        let Some(old) = old else {
+            let Some(newest) = newest else { return turn.map(Next::Turn) };
+            turn.into_iter().for_each(Turn::grant);
+            return Some(Next::Ready(newest));
+        };
+        // Into the deque, but for one, which becomes the newest.
+        turn.into_iter().for_each(Turn::grant);
         let mut hot = [newest, self.slot.take()].into_iter().flatten().peekable();
         let moved = hot.peek().is_some();
         hot.for_each(|ready| self.push_back(ready));
         if moved {
             pushed();
         }
-        Some(old)
+        Some(Next::Ready(old))
     }
 
     /// One from the injector, and up to a batch more into the deque.

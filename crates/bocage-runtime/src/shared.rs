@@ -10,16 +10,16 @@
 //! stays flat, however often runtimes start and stop: there are as many `Shared` as ever were alive at once
 //! of each size.
 
-#[cfg(feature = "trace")]
+use std::num::NonZeroUsize;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bocage_core::Ready;
+use bocage_core::{Ready, Turn};
 use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
-use crate::newest::Newest;
+use crate::kept::Kept;
 use crate::owner::Owner;
 use crate::park::{Idle, Look};
 use crate::pending::{Pending, Register};
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     /// Written once in a run at most, read for each behavior.
     switches: CachePadded<Switches>,
+    /// Whether readers were too short, when a worker last looked, to be shared by several. Written when that changes.
+    pub(crate) reads_are_short: CachePadded<AtomicBool>,
     /// What is known of pending behaviors, if the runtime names them.
     register: Register,
     #[cfg(feature = "trace")]
@@ -58,7 +60,8 @@ struct Switches {
 /// What others may touch of a worker.
 pub(crate) struct Remote {
     pub(crate) stealer: Stealer<Ready>,
-    pub(crate) newest: Newest,
+    pub(crate) newest: Kept<Ready>,
+    pub(crate) turn: Kept<Turn>,
     pub(crate) counters: Counters,
     /// The worker's own end of its queue, while no thread works on it.
     deque: Mutex<Option<Worker<Ready>>>,
@@ -80,6 +83,7 @@ impl Shared {
             idle: Idle::new(workers),
             ledger: Ledger::new(workers),
             switches: CachePadded::default(),
+            reads_are_short: CachePadded::default(),
             owners: Mutex::default(),
             register: Register::new(workers + OUTSIDE),
             #[cfg(feature = "trace")]
@@ -89,7 +93,8 @@ impl Shared {
                     let deque = Worker::new_lifo();
                     Remote {
                         stealer: deque.stealer(),
-                        newest: Newest::default(),
+                        newest: Kept::default(),
+                        turn: Kept::default(),
                         counters: Counters::default(),
                         deque: Mutex::new(Some(deque)),
                     }
@@ -161,6 +166,12 @@ impl Shared {
         Pending::new(self.ledger.pending(), self.register())
     }
 
+    /// What tells the executor of its behaviors from others.
+    #[inline]
+    pub(crate) fn turn_key(&'static self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(ptr::from_ref(self).addr())
+    }
+
     /// Takes in a ready behavior from a thread that is no worker of this runtime.
     pub(crate) fn inject(&self, ready: Ready) {
         self.injector.push(ready);
@@ -187,8 +198,9 @@ impl Shared {
 
     /// Whether a behavior is visible where anybody may take it.
     pub(crate) fn work_left(&self, look: Look) -> bool {
-        let newest = |remote: &Remote| look == Look::Newest && remote.newest.seen().is_some();
-        !self.injector.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty() || newest(remote))
+        let kept = |remote: &Remote| remote.newest.seen().is_some() || remote.turn.seen().is_some();
+        let left = |remote: &Remote| !remote.stealer.is_empty() || look == Look::Kept && kept(remote);
+        !self.injector.is_empty() || self.remotes.iter().any(left)
     }
 
     /// What each worker has counted since this memory exists.

@@ -1,13 +1,13 @@
 //! The one door through which the lock-free parts of this crate reach atomics, locks and threads.
 //!
 //! Under `cfg(loom)` the same names come from loom, so that the model checker runs the very code that
-//! ships. `park.rs`, `newest.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
+//! ships. `park.rs`, `kept.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
 
 #[cfg(loom)]
 pub(crate) use loom::{
     sync::{
         Condvar, Mutex, MutexGuard,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering},
     },
     thread::{self, Thread},
 };

@@ -4,17 +4,19 @@ use std::any::Any;
 use std::cell::Cell;
 use std::error::Error as StdError;
 use std::mem;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Ready, enter_worker};
+use bocage_core::{Now, Owed, Ready, Turn, enter_worker};
 use crossbeam_deque::Steal;
 
 use crate::builder::Hooks;
-use crate::newest::Seen;
+use crate::kept::Seen;
 use crate::park::{Parked, Was, Woken};
-use crate::queue::{Kept, Queue};
+use crate::queue::{Next, Put, Queue};
 use crate::quiesce::Shard;
 use crate::shared::{Remote, Shared};
 use crate::stats::Event;
@@ -37,10 +39,15 @@ const SHORTEST_NAP: Duration = Duration::from_micros(50);
 /// See above. Short enough to be no long wait, and long enough that a busy runtime's idle workers take no CPU to speak of.
 const LONGEST_NAP: Duration = Duration::from_millis(1);
 
+/// A behavior that takes less than this is not worth the way to another worker.
+const SHORT: Duration = Duration::from_nanos(300);
+
 /// What a worker's thread knows of itself.
 pub(crate) struct Worker {
     shared: &'static Shared,
     generation: u64,
+    /// What tells the executor of its runtime's behaviors from others.
+    key: Option<NonZeroUsize>,
     index: usize,
     /// What others see of it.
     remote: &'static Remote,
@@ -65,6 +72,15 @@ pub(crate) fn with_current<T>(f: impl FnOnce(Option<&Worker>) -> T) -> T {
     // SAFETY: `Entered` sets the pointer to a worker that outlives it, and clears it. A reference made here
     // ends with the call of `f`, during which the frame that owns the worker is further down this stack.
     f(unsafe { CURRENT.get().as_ref() })
+}
+
+/// Counts a behavior as finished, however its run ends.
+struct Finish(&'static Shard);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 /// Keeps the current thread's pointer to its worker.
@@ -96,6 +112,7 @@ pub(crate) fn main(
     let worker = Worker {
         shared,
         generation,
+        key: shared.turn_key(),
         index,
         remote,
         shard: shared.ledger.shard(index),
@@ -168,14 +185,24 @@ impl Worker {
         self.at_work.get()
     }
 
-    /// Takes in a behavior that is ready while a body runs on this thread.
+    /// Takes in what a body on this thread has just scheduled and waits for nothing.
     #[inline]
+    pub(crate) fn take_in(&self, now: Now) {
+        match now {
+            Now::Ready(ready) => self.push(ready),
+            Now::Turn(turn) => self.push_turn(turn),
+        }
+    }
+
+    /// Takes in a behavior that is ready while a body runs on this thread.
     pub(crate) fn push(&self, ready: Ready) {
         // A lone worker has nobody to tell, and is awake.
         match self.queue.push(ready) {
-            Kept::AsNewest if self.is_alone() => {}
-            Kept::AsNewest => self.shared.idle.kept_newest(),
-            Kept::InSlot | Kept::InDeque => self.pushed(),
+            Put::AsNewest if self.is_alone() => {}
+            Put::AsNewest => {
+                self.shared.idle.kept_back();
+            }
+            Put::InSlot | Put::InDeque => self.pushed(),
         }
     }
 
@@ -188,8 +215,28 @@ impl Worker {
     #[inline]
     pub(crate) fn hand_over(&self, ready: Ready) {
         match self.queue.hand_over(ready) {
-            Kept::InSlot => self.count(Event::HandedOver, 1),
-            Kept::AsNewest | Kept::InDeque => self.pushed(),
+            Put::InSlot => self.count(Event::HandedOver, 1),
+            Put::AsNewest | Put::InDeque => self.pushed(),
+        }
+    }
+
+    /// Takes in the turn of readers, of which the first was scheduled by a body that still runs.
+    #[inline]
+    pub(crate) fn push_turn(&self, turn: Turn) {
+        if let Some(turn) = self.keep_turn(turn) {
+            turn.grant();
+        }
+    }
+
+    /// Takes in the turn of readers, which came as this thread released a cown.
+    pub(crate) fn hand_over_turn(&self, turn: Turn) {
+        // Whether the others are to be shared is seen when the first is begun.
+        match if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) } {
+            Some(turn) => turn.hand_over(),
+            None if self.is_alone() => {}
+            None => {
+                self.shared.idle.kept_back();
+            }
         }
     }
 
@@ -212,27 +259,30 @@ impl Worker {
     }
 
     /// Runs behaviors until the runtime stops.
+    #[inline(never)]
     fn work(&self, hooks: &Hooks) {
         loop {
-            while let Some(ready) = self.queue.next(&self.shared.injector, || self.pushed()) {
-                self.run(ready);
+            while let Some(next) = self.next() {
+                match next {
+                    Next::Ready(ready) => self.run(ready),
+                    Next::Turn(turn) => self.run_turn(turn, false),
+                }
             }
             match self.look_elsewhere(hooks) {
-                Some(ready) => self.run(ready),
+                Some(Next::Ready(ready)) => self.run(ready),
+                Some(Next::Turn(turn)) => self.run_turn(turn, true),
                 None => return,
             }
         }
     }
 
     #[inline]
+    fn next(&self) -> Option<Next> {
+        self.queue.next(&self.shared.injector, || self.pushed())
+    }
+
+    #[inline]
     fn run(&self, ready: Ready) {
-        /// Counts, however the run ends.
-        struct Finish(&'static Shard);
-        impl Drop for Finish {
-            fn drop(&mut self) {
-                self.0.finish();
-            }
-        }
         let _finish = Finish(self.shard);
         if self.shared.cancels() {
             drop(ready);
@@ -247,9 +297,94 @@ impl Worker {
         }
     }
 
+    /// Runs readers one after the other, as long as it keeps their turn.
+    #[inline(never)]
+    fn run_turn(&self, turn: Turn, is_rescued: bool) {
+        let mut owed = Owed::nothing();
+        let mut turn = Some(turn);
+        let mut ran = 0;
+        while let Some(now) = turn.take() {
+            if self.shared.cancels() {
+                now.hand_over();
+                break;
+            }
+            let (reader, next) = now.begin(&mut owed);
+            let mut begun = None;
+            let mut is_kept = false;
+            if let Some(next) = next {
+                let is_first = ran == 0;
+                let to_grant = if is_first && is_rescued { Some(next) } else { self.keep_turn(next) };
+                is_kept = to_grant.is_none();
+                // Not handed over, which would keep one for this worker: a body is about to run.
+                to_grant.into_iter().for_each(Turn::grant);
+                begun = (is_first && (is_rescued || self.is_anybody_else())).then(Instant::now);
+            }
+            let finish = Finish(self.shard);
+            let is_ours = reader.run(self.key);
+            if let Some(begun) = begun {
+                self.set_reads_are_short(begun.elapsed() < SHORT);
+            }
+            if is_kept && !self.queue.has_turn() {
+                // It took so long that others came for the turn.
+                self.set_reads_are_short(false);
+            }
+            turn = self.queue.next_turn(&self.shared.injector);
+            if turn.is_none() {
+                owed.settle();
+            }
+            if is_ours {
+                ran += 1;
+                // Now that the cown is free, or is the next reader's: who waits for this end may look.
+                drop(finish);
+            } else {
+                // Another runtime has it now.
+                mem::forget(finish);
+            }
+        }
+        self.count(Event::HandedOver, ran);
+    }
+
+    /// Keeps the turn of the readers that come next; or gives it back, to be granted, if others can run them and that is
+    /// worth it, or if there is another one already.
+    #[inline]
+    fn keep_turn(&self, turn: Turn) -> Option<Turn> {
+        let kept = if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) };
+        if kept.is_some() || self.is_alone() {
+            return kept;
+        }
+        if self.shared.idle.kept_back() && !self.reads_are_short() { self.queue.take_turn() } else { None }
+    }
+
+    fn reads_are_short(&self) -> bool {
+        // Relaxed: nothing depends on a late answer.
+        self.shared.reads_are_short.load(Ordering::Relaxed)
+    }
+
+    fn set_reads_are_short(&self, short: bool) {
+        if self.reads_are_short() != short {
+            // Relaxed: as above.
+            self.shared.reads_are_short.store(short, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a trace is written, in which readers are easier to follow one by one.
+    #[inline]
+    fn is_traced(&self) -> bool {
+        #[cfg(feature = "trace")]
+        return self.shared.tracer.is_on();
+        #[cfg(not(feature = "trace"))]
+        false
+    }
+
+    /// Whether another worker has nothing to do.
+    #[inline]
+    fn is_anybody_else(&self) -> bool {
+        !self.is_alone() && self.shared.idle.is_anybody()
+    }
+
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.
     #[cold]
-    fn look_elsewhere(&self, hooks: &Hooks) -> Option<Ready> {
+    fn look_elsewhere(&self, hooks: &Hooks) -> Option<Next> {
         let Shared { idle, ledger, .. } = self.shared;
         let mut was = if idle.start_search() { Was::Searching } else { Was::Running };
         loop {
@@ -257,7 +392,7 @@ impl Worker {
                 && let Some(ready) = self.search_for_a_while()
             {
                 idle.found(|look| self.shared.work_left(look));
-                return Some(ready);
+                return Some(Next::Ready(ready));
             }
             ledger.look_for_waiters();
             let parked = idle.lie_down(self.index, was, |look| self.shared.work_left(look))?;
@@ -283,9 +418,9 @@ impl Worker {
         }
     }
 
-    /// Sleeps until somebody wakes it. As long as it watches, it looks now and then for a behavior that its owner does
-    /// not get to, and returns it.
-    fn sleep(&self, mut parked: Parked<'_>) -> Result<Woken, Ready> {
+    /// Sleeps until somebody wakes it. As long as it watches, it looks now and then for what its owner does not get to, and
+    /// returns it.
+    fn sleep(&self, mut parked: Parked<'_>) -> Result<Woken, Next> {
         let mut nap = SHORTEST_NAP;
         let mut watch = if parked.watches() { self.watch() } else { Vec::new() };
         while parked.watches() {
@@ -299,12 +434,7 @@ impl Worker {
                 match parked.get_up(|look| self.shared.work_left(look)) {
                     Err(woken) => return Ok(woken.sleep()),
                     // It is running now, and has to go to sleep again in the usual way if another has been faster.
-                    Ok(()) => {
-                        return self.shared.remotes[at].newest.rescue(seen).map_or(Ok(Woken::ToLook), |rescued| {
-                            self.count(Event::Stolen, 1);
-                            Err(rescued)
-                        });
-                    }
+                    Ok(()) => return self.rescue(at, seen).map_or(Ok(Woken::ToLook), Err),
                 }
             }
             parked.stop_watching();
@@ -312,10 +442,21 @@ impl Worker {
         Ok(parked.sleep())
     }
 
-    /// The others' newest, and how much each of them has finished.
+    /// What the others keep back, and how much each of them has finished.
     fn watch(&self) -> Vec<(usize, Seen, u64)> {
         let others = self.shared.remotes.iter().enumerate().filter(|(at, _)| *at != self.index);
-        others.filter_map(|(at, remote)| Some((at, remote.newest.seen()?, self.shared.ledger.counts(at).1))).collect()
+        let kept = |remote: &Remote| remote.newest.seen().into_iter().chain(remote.turn.seen());
+        others
+            .flat_map(|(at, remote)| kept(remote).map(move |seen| (at, seen, self.shared.ledger.counts(at).1)))
+            .collect()
+    }
+
+    /// Takes what another worker was seen to keep back.
+    fn rescue(&self, at: usize, seen: Seen) -> Option<Next> {
+        let Remote { newest, turn, .. } = &self.shared.remotes[at];
+        let rescued = newest.rescue(seen).map(Next::Ready).or_else(|| turn.rescue(seen).map(Next::Turn))?;
+        self.count(Event::Stolen, 1);
+        Some(rescued)
     }
 
     /// Searches until something comes, or it seems that nothing will.

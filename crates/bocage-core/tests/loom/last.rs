@@ -10,16 +10,16 @@ use bocage_core::{Cown, Ready, read, when_on};
 use crate::stage::{Here, Log, Shelf, mark_two};
 
 /// What became of the values: the marks that each had when it was dropped.
-type Ends = Plain<Mutex<Vec<Vec<u8>>>>;
+pub type Ends = Plain<Mutex<Vec<Vec<u8>>>>;
 
 /// A value that says what it had when it was dropped.
-struct Mortal {
-    log: Log,
+pub struct Mortal {
+    pub log: Log,
     ends: Ends,
 }
 
 impl Mortal {
-    fn cown(ends: &Ends, leak: &Arc<()>) -> Cown<Self> {
+    pub fn cown(ends: &Ends, leak: &Arc<()>) -> Cown<Self> {
         Cown::new(Self { log: Log::new(leak), ends: ends.clone() })
     }
 }

@@ -9,6 +9,7 @@
 //! | async cancel against grant; a thread that blocks | `acquisition.rs` |
 //! | scope end against last release | `scope.rs` |
 //! | last handle against last release | `last.rs` |
+//! | readers that pass a cown from hand to hand | `turns.rs` |
 //!
 //! Each model checks exclusion (the values are loom cells, which notice two accesses at once, or one that
 //! does not happen after the other), that nothing is lost (every body ran, every block and value was
@@ -22,3 +23,4 @@ mod order;
 mod readers;
 mod scope;
 mod stage;
+mod turns;

@@ -3,7 +3,9 @@
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 
-use bocage_core::{Cown, Executor, Ready, read, when_on};
+use std::num::NonZeroUsize;
+
+use bocage_core::{Cown, Executor, Ready, Turn, read, when_on};
 
 /// Runs each behavior at once, on the thread that made it ready. The models are too short for the stack
 /// to matter.
@@ -111,5 +113,33 @@ impl Shelf {
 impl Executor for Shelf {
     fn ready(&self, ready: Ready) {
         *self.0.lock().unwrap() = Some(ready);
+    }
+}
+
+/// Keeps the turn of readers until its owner comes, and runs all else at once.
+#[derive(Clone, Default)]
+pub struct Desk(std::sync::Arc<std::sync::Mutex<Option<Turn>>>);
+
+impl Desk {
+    pub fn take(&self) -> Turn {
+        self.0.lock().unwrap().take().expect("nobody had the cown, so that it was the first reader's turn")
+    }
+
+    pub fn key(&self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(std::sync::Arc::as_ptr(&self.0).addr())
+    }
+}
+
+impl Executor for Desk {
+    fn ready(&self, ready: Ready) {
+        ready.run();
+    }
+
+    fn ready_turn(&self, turn: Turn) {
+        *self.0.lock().unwrap() = Some(turn);
+    }
+
+    fn turn_key(&self) -> Option<NonZeroUsize> {
+        self.key()
     }
 }

@@ -89,7 +89,7 @@ impl Plant {
     /// `Worker::push`, of a behavior that is kept back.
     pub fn keep_newest(&self) {
         self.newest.push();
-        self.idle.kept_newest();
+        self.idle.kept_back();
     }
 
     /// `Worker::sleep`, for whom each newest has been there for long. None if it rescued that.
@@ -132,7 +132,7 @@ impl Plant {
     fn work_left(&self, look: Look) -> bool {
         !self.pile.is_empty()
             || self.deques.iter().any(|deque| !deque.is_empty())
-            || look == Look::Newest && !self.newest.is_empty()
+            || look == Look::Kept && !self.newest.is_empty()
     }
 
     /// `Worker::work`, which calls `run` for each behavior, until it is told to stop.
