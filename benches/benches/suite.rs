@@ -1,6 +1,6 @@
 //! The one way in which all suites measure, as `CASE/ENGINE/WORKERS`.
 //!
-//! The rounds of a case are run first, one of each engine in turn; criterion is then told their times, for its
+//! The rounds of a case are run first, one of each engine in an order that changes from round to round; criterion is then told their times, for its
 //! statistics and its files. Those no longer say which times are of the same round, so the rounds themselves are
 //! written too, into `rounds.json` in the folder `CRITERION_HOME`, if there is that variable:
 //!
@@ -14,6 +14,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::env;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -140,7 +141,11 @@ fn rounds(count: usize, measured: &Measured, workers: usize) -> Times {
     let mut times = Times::new();
     // The first round warms up.
     for number in 0..=count {
-        for (name, round) in engines {
+        // In another order each time: what an engine leaves behind, such as memory and threads that end, is the next one's
+        // to bear, and that is not to be always the same one.
+        let mut order: Vec<_> = engines.iter().enumerate().collect();
+        order.sort_by_key(|(at, _)| shuffled(number, *at));
+        for (_, (name, round)) in order {
             let begun = Instant::now();
             let counted = round(workers, *behaviors);
             let time = begun.elapsed();
@@ -151,4 +156,11 @@ fn rounds(count: usize, measured: &Measured, workers: usize) -> Times {
         }
     }
     times
+}
+
+/// A number for each engine of a round, the same in each run.
+fn shuffled(round: usize, engine: usize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (round, engine).hash(&mut hasher);
+    hasher.finish()
 }

@@ -4,7 +4,7 @@
 //!   one for each request                      front of type Front<E, R, B>
 //!  +--------+ ... +--------+------------------+--------------------------+----------+---------+
 //!  | slot   |     | slot   | counts           | result's cown            | executor | closure |
-//!  |        |     |        | pending requests | tail word vtable … value |          |         |
+//!  |        |     |        | pending requests | tail vtable word … value |          |         |
 //!  +--------+ ... +--------+------------------+--------------------------+----------+---------+
 //!                                             ^ everybody points here
 //! ```

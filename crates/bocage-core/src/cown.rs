@@ -1,6 +1,5 @@
 //! Cowns: a value, and the queue of behaviors that want it.
 
-use core::alloc::Layout;
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -8,8 +7,8 @@ use core::mem::{self, ManuallyDrop};
 use core::ptr::{self, NonNull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::apart::Apart;
 use crate::behavior::{Header, Vtable};
-use crate::pool;
 use crate::slot::{Tail, Word};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -37,15 +36,17 @@ const MAX_REFS: u32 = u32::MAX / 2;
 const MAX_READERS: u32 = u32::MAX / 2;
 
 /// What every cown starts with, whatever its value.
+///
+/// The first two fields are for those who schedule on the cown, the others for those who hold it: see [`crate::apart`].
 // Aligned so that flags fit into its address.
 #[repr(C, align(8))]
 pub(crate) struct CownHeader {
     /// Where the queue ends. See [`crate::slot`].
     pub(crate) tail: Tail,
+    pub(crate) vtable: &'static Vtable,
     /// The slot of the behavior whose result this is, until it is done. Then the writer that waits for readers, while
     /// `state` says so.
     pub(crate) word: Word,
-    pub(crate) vtable: &'static Vtable,
     refs: AtomicU32,
     /// The flags (which belong to whoever holds the cown to write), `WRITER_WAITS`, `ADOPTED`, and the readers that
     /// hold it now. See [`crate::slot`].
@@ -84,8 +85,8 @@ impl CownHeader {
     fn free(vtable: &'static Vtable) -> Self {
         Self {
             tail: Tail::new(ptr::null()),
-            word: Word::unused(),
             vtable,
+            word: Word::unused(),
             refs: AtomicU32::new(1),
             state: AtomicU32::new(0),
         }
@@ -97,8 +98,8 @@ impl CownHeader {
         let word = unsafe { &raw const (*this).word };
         Self {
             tail: Tail::new(word),
-            word: Word::enqueued(),
             vtable,
+            word: Word::enqueued(),
             refs: AtomicU32::new(refs),
             state: AtomicU32::new(u32::from(flags)),
         }
@@ -340,19 +341,6 @@ impl<T> CownBox<T> {
             }
         }
     }
-
-    unsafe fn free(header: NonNull<CownHeader>) {
-        let this = header.cast::<Self>();
-        // SAFETY: the last reference is gone, and nobody can reach the block, which `Cown::new` made. The content is
-        // dropped by then; the storage is a union, which drops nothing.
-        unsafe {
-            if mem::needs_drop::<T>() {
-                quietly(|| Self::drop_content(this));
-            }
-            ptr::drop_in_place(this.as_ptr());
-            pool::give(this.cast(), Layout::new::<Self>());
-        }
-    }
 }
 
 /// Drops something of the program's as the last reference to it goes. A panic in that has been reported by the panic
@@ -420,9 +408,8 @@ impl fmt::Debug for CownId {
 impl<T: Send + 'static> Cown<T> {
     /// A cown that owns `value`. One allocation.
     pub fn new(value: T) -> Self {
-        let vtable = &const { Vtable::of_cown(CownBox::<T>::free) };
-        let ptr = pool::take(Layout::new::<CownBox<T>>()).cast();
-        // SAFETY: fresh memory of this layout.
+        let (ptr, vtable) = Apart::<T>::take();
+        // SAFETY: fresh memory, for this block.
         unsafe {
             ptr.write(CownBox {
                 header: CownHeader::free(vtable),

@@ -38,7 +38,7 @@
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
-//! - `pool.rs`, where blocks come from; `stall.rs`, waiting for a thread that was stopped in the middle of its enqueue.
+//! - `pool.rs`, where blocks come from; `apart.rs`, where in its memory a cown stands; `stall.rs`, waiting for a thread that was stopped in the middle of its enqueue.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
@@ -52,6 +52,7 @@
 //! - One block for each behavior, and so one allocation at most; none for a handle, a request or a release.
 
 mod acquire;
+mod apart;
 mod batch;
 mod behavior;
 mod block;

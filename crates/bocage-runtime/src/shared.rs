@@ -111,6 +111,7 @@ impl Shared {
         self.tracer.restart(0);
         // Relaxed: the pool's lock passes it on.
         self.switches.cancels.store(false, Ordering::Relaxed);
+        self.reads_are_short.store(false, Ordering::Relaxed);
         POOL.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 

@@ -40,7 +40,7 @@ const SHORTEST_NAP: Duration = Duration::from_micros(50);
 const LONGEST_NAP: Duration = Duration::from_millis(1);
 
 /// A behavior that takes less than this is not worth the way to another worker.
-const SHORT: Duration = Duration::from_nanos(300);
+const SHORT: Duration = Duration::from_nanos(500);
 
 /// What a worker's thread knows of itself.
 pub(crate) struct Worker {
@@ -317,7 +317,8 @@ impl Worker {
                 is_kept = to_grant.is_none();
                 // Not handed over, which would keep one for this worker: a body is about to run.
                 to_grant.into_iter().for_each(Turn::grant);
-                begun = (is_first && (is_rescued || self.is_anybody_else())).then(Instant::now);
+                let is_measured = is_rescued || !self.reads_are_short() || self.is_anybody_else();
+                begun = (is_first && is_measured).then(Instant::now);
             }
             let finish = Finish(self.shard);
             let is_ours = reader.run(self.key);
