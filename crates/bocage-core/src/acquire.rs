@@ -9,9 +9,10 @@ use core::ptr::{self, NonNull};
 
 use crate::behavior::{Arrival, Header};
 use crate::block::{self, Body, Fill, Place};
-use crate::cown::{Cown, CownId, Leftover};
+use crate::cown::{Cown, CownId};
 use crate::executor::{Executor, Ready};
 use crate::grant;
+use crate::leftover::Leftover;
 use crate::mailbox;
 use crate::slot::{Kind, Linked, Slot, Want, Word};
 use crate::turn::Turn;

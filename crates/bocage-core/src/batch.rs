@@ -11,10 +11,11 @@ use core::ptr::NonNull;
 use crate::acquire::{in_order, link, swap_tail};
 use crate::behavior::{Arrival, Header};
 use crate::block::{self, Fill};
-use crate::cown::{Cown, CownHeader, Leftover};
+use crate::cown::{Cown, CownHeader};
 use crate::executor::Executor;
 use crate::grant;
 use crate::handle::{Handle, fill, with_guards};
+use crate::leftover::Leftover;
 use crate::request::Requests;
 use crate::slot::Slot;
 

@@ -318,7 +318,7 @@ where
         unsafe {
             let turn = if may_only_read::<R, B>() { turn } else { None };
             if let Some(turn) = &turn
-                && Self::executor(header).turn_key() != turn.key
+                && Self::executor(header).turn_key() != Some(turn.key)
             {
                 Self::ready(header, Arrival::Scheduled);
                 return false;

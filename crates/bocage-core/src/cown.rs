@@ -254,7 +254,7 @@ impl CownHeader {
     /// # Safety
     ///
     /// Nobody can reach it any more.
-    unsafe fn end(this: NonNull<Self>) {
+    pub(crate) unsafe fn end(this: NonNull<Self>) {
         // SAFETY: passed on; the vtable was made for this block's types.
         unsafe { (this.as_ref().vtable.free)(this) }
     }
@@ -280,43 +280,6 @@ impl CownHeader {
         // Relaxed: the release publishes them. Nobody else changes the state while a writer holds the cown.
         let rest = self.state.load(Ordering::Relaxed) & !FLAGS;
         self.state.store(rest | u32::from(flags), Ordering::Relaxed);
-    }
-}
-
-/// Cowns that nobody can reach any more, to be freed by whoever is in phase 1 when that is over. For to drop their values
-/// is the program's own code, which may schedule on the very cowns that others find the enqueuer in line for.
-pub(crate) struct Leftover(Option<NonNull<CownHeader>>);
-
-impl Leftover {
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    /// [`CownHeader::unkeep`], but that it frees later.
-    ///
-    /// # Safety
-    ///
-    /// As for that.
-    pub(crate) unsafe fn unkeep(&mut self, cown: NonNull<CownHeader>) {
-        // SAFETY: passed on. What nobody else can reach is ours, its word too.
-        unsafe {
-            if CownHeader::give_up(cown) {
-                cown.as_ref().word.note(self.0.map(NonNull::cast));
-                self.0 = Some(cown);
-            }
-        }
-    }
-}
-
-impl Drop for Leftover {
-    fn drop(&mut self) {
-        while let Some(cown) = self.0 {
-            // SAFETY: put there by `unkeep`, once.
-            unsafe {
-                self.0 = cown.as_ref().word.noted().map(NonNull::cast);
-                CownHeader::end(cown);
-            }
-        }
     }
 }
 

@@ -33,12 +33,13 @@
 //! - `slot.rs`, the queue protocol: one word a slot, its states and transitions. Start here.
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior;
 //!   `block.rs`, the same with its types: made, run and freed.
-//! - `acquire.rs`, the enqueuer's side (two phases); `release.rs`, the releaser's side;
-//!   `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a cown from hand to hand.
+//! - `acquire.rs`, the enqueuer's side (two phases), and `leftover.rs`, what it frees at the end; `release.rs`, the
+//!   releaser's side; `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a cown from hand to hand.
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
-//! - `pool.rs`, where blocks come from; `apart.rs`, where in its memory a cown stands; `stall.rs`, waiting for a thread that was stopped in the middle of its enqueue.
+//! - `pool.rs`, where blocks come from; `apart.rs`, where in its memory a cown stands; `stall.rs`, waiting for a thread
+//!   that was stopped in the middle of its enqueue.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
@@ -64,6 +65,7 @@ mod guards;
 mod handle;
 mod hold;
 mod idle;
+mod leftover;
 mod mailbox;
 mod pool;
 mod release;

@@ -64,7 +64,8 @@ impl Turn {
         drop(self);
     }
 
-    /// The same; but that they go to [`handed_over`](crate::Executor::handed_over): for a thread that does not run a body just now.
+    /// The same, but that they go to [`handed_over`](crate::Executor::handed_over): for a thread that does not run a body
+    /// just now.
     pub fn hand_over(self) {
         let header = self.0;
         mem::forget(self);
@@ -99,11 +100,11 @@ impl Turn {
     /// for _ in 0..3 {
     ///     drop(when_on(shelf.clone(), read(&cown), |value| assert_eq!(*value, 1)));
     /// }
-    /// let mut owed = Owed::nothing();
+    /// let (key, mut owed) = (shelf.turn_key().unwrap(), Owed::nothing());
     /// let mut turn = shelf.0.lock().unwrap().take();
     /// let mut readers = 0;
     /// while let Some((reader, next)) = turn.map(|turn| turn.begin(&mut owed)) {
-    ///     readers += u32::from(reader.run(shelf.turn_key()));
+    ///     readers += u32::from(reader.run(key));
     ///     turn = next;
     /// }
     /// assert_eq!(readers, 3);
@@ -196,7 +197,7 @@ impl Reader<'_> {
     /// If the behavior is not of an executor with this [key](crate::Executor::turn_key), then it goes to its own instead,
     /// and this says `false`.
     #[inline]
-    pub fn run(self, key: Option<NonZeroUsize>) -> bool {
+    pub fn run(self, key: NonZeroUsize) -> bool {
         let mut this = mem::ManuallyDrop::new(self);
         // SAFETY: it has its cown, and there is no other token for it; no reader is owed, as `begin` saw to.
         unsafe { Header::run_in_turn(this.header, InTurn { key, owed: this.owed }) }
@@ -206,7 +207,7 @@ impl Reader<'_> {
 /// What the run of a reader is told.
 pub(crate) struct InTurn<'a> {
     /// Of the executor that runs it.
-    pub(crate) key: Option<NonZeroUsize>,
+    pub(crate) key: NonZeroUsize,
     pub(crate) owed: &'a mut Owed,
 }
 

@@ -27,6 +27,10 @@ impl Desk {
         std::mem::take(&mut self.0.lock().unwrap().ready)
     }
 
+    fn key(&self) -> NonZeroUsize {
+        NonZeroUsize::new(Arc::as_ptr(&self.0).addr()).unwrap()
+    }
+
     fn is_empty(&self) -> bool {
         let papers = self.0.lock().unwrap();
         papers.turns.is_empty() && papers.ready.is_empty()
@@ -38,7 +42,7 @@ impl Desk {
         let mut turn = Some(turn);
         while let Some(now) = turn.take() {
             let (reader, next) = now.begin(owed);
-            own += usize::from(reader.run(self.turn_key()));
+            own += usize::from(reader.run(self.key()));
             turn = next;
         }
         own
@@ -59,7 +63,7 @@ impl Executor for Desk {
     }
 
     fn turn_key(&self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(Arc::as_ptr(&self.0).addr())
+        Some(self.key())
     }
 }
 
@@ -115,7 +119,7 @@ fn readers_that_come_while_one_runs_enter_beside_it() {
     look(&desk, &cown, 2);
     let second = desk.turn();
     drop(when_on(desk.clone(), &cown, |mut value| *value = 10));
-    assert!(reader.run(desk.turn_key()));
+    assert!(reader.run(desk.key()));
     owed.settle();
     assert!(desk.is_empty(), "the writer waits for the second reader too");
     desk.run(second, &mut owed);
@@ -152,7 +156,7 @@ fn the_rest_of_a_turn_can_be_granted_while_its_first_runs() {
     let others = desk.ready();
     assert_eq!(others.len(), 2);
     others.into_iter().for_each(Ready::run);
-    assert!(first.run(desk.turn_key()));
+    assert!(first.run(desk.key()));
     assert!(desk.is_empty());
     owed.settle();
     assert_eq!(seen(), [2, 3, 1]);

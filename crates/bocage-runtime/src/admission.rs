@@ -212,7 +212,7 @@ impl Executor for RuntimeExecutor {
 
     #[inline]
     fn turn_key(&self) -> Option<NonZeroUsize> {
-        self.0.turn_key()
+        Some(self.0.turn_key())
     }
 
     fn stalled(&self, yields: u32) {

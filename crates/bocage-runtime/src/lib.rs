@@ -23,7 +23,7 @@
 //! - `runtime.rs`, what a program sees: the owner, references; `admission.rs`, the count and the executor of each
 //!   behavior; `builder.rs`, how it is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
 //!   `error.rs`; `pending.rs`, what an expired wait tells.
-//! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park.
+//! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park; `turn.rs`, how it runs readers.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `kept.rs`, what it keeps back;
 //!   `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
@@ -86,6 +86,8 @@ mod steal;
 mod sync;
 #[cfg(all(not(loom), feature = "trace"))]
 pub mod trace;
+#[cfg(not(loom))]
+mod turn;
 #[cfg(not(loom))]
 mod worker;
 

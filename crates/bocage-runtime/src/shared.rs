@@ -11,7 +11,9 @@
 //! of each size.
 
 use std::num::NonZeroUsize;
+#[cfg(feature = "trace")]
 use std::ptr;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -169,8 +171,8 @@ impl Shared {
 
     /// What tells the executor of its behaviors from others.
     #[inline]
-    pub(crate) fn turn_key(&'static self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(ptr::from_ref(self).addr())
+    pub(crate) fn turn_key(&'static self) -> NonZeroUsize {
+        NonNull::from(self).addr()
     }
 
     /// Takes in a ready behavior from a thread that is no worker of this runtime.

@@ -7,10 +7,9 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Now, Owed, Ready, Turn, enter_worker};
+use bocage_core::{Now, Ready, enter_worker};
 use crossbeam_deque::Steal;
 
 use crate::builder::Hooks;
@@ -39,23 +38,20 @@ const SHORTEST_NAP: Duration = Duration::from_micros(50);
 /// See above. Short enough to be no long wait, and long enough that a busy runtime's idle workers take no CPU to speak of.
 const LONGEST_NAP: Duration = Duration::from_millis(1);
 
-/// A behavior that takes less than this is not worth the way to another worker.
-const SHORT: Duration = Duration::from_nanos(500);
-
 /// What a worker's thread knows of itself.
 pub(crate) struct Worker {
-    shared: &'static Shared,
+    pub(crate) shared: &'static Shared,
     generation: u64,
     /// What tells the executor of its runtime's behaviors from others.
-    key: Option<NonZeroUsize>,
+    pub(crate) key: NonZeroUsize,
     index: usize,
     /// What others see of it.
     remote: &'static Remote,
     /// Its counts in the ledger.
-    shard: &'static Shard,
+    pub(crate) shard: &'static Shard,
     /// Whether its runtime has no other worker.
     alone: bool,
-    queue: Queue,
+    pub(crate) queue: Queue,
     dice: Dice,
     /// Whether this thread runs behaviors now, and not a hook.
     at_work: Cell<bool>,
@@ -75,7 +71,7 @@ pub(crate) fn with_current<T>(f: impl FnOnce(Option<&Worker>) -> T) -> T {
 }
 
 /// Counts a behavior as finished, however its run ends.
-struct Finish(&'static Shard);
+pub(crate) struct Finish(pub(crate) &'static Shard);
 
 impl Drop for Finish {
     fn drop(&mut self) {
@@ -207,7 +203,7 @@ impl Worker {
     }
 
     #[inline]
-    fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         self.alone
     }
 
@@ -217,26 +213,6 @@ impl Worker {
         match self.queue.hand_over(ready) {
             Put::InSlot => self.count(Event::HandedOver, 1),
             Put::AsNewest | Put::InDeque => self.pushed(),
-        }
-    }
-
-    /// Takes in the turn of readers, of which the first was scheduled by a body that still runs.
-    #[inline]
-    pub(crate) fn push_turn(&self, turn: Turn) {
-        if let Some(turn) = self.keep_turn(turn) {
-            turn.grant();
-        }
-    }
-
-    /// Takes in the turn of readers, which came as this thread released a cown.
-    pub(crate) fn hand_over_turn(&self, turn: Turn) {
-        // Whether the others are to be shared is seen when the first is begun.
-        match if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) } {
-            Some(turn) => turn.hand_over(),
-            None if self.is_alone() => {}
-            None => {
-                self.shared.idle.kept_back();
-            }
         }
     }
 
@@ -254,7 +230,7 @@ impl Worker {
     }
 
     #[inline]
-    fn count(&self, event: Event, times: u64) {
+    pub(crate) fn count(&self, event: Event, times: u64) {
         self.remote.counters.count(event, times);
     }
 
@@ -295,92 +271,6 @@ impl Worker {
         if let Some(outer) = outer {
             self.shared.tracer.close(crate::trace::By::Worker(self.index), outer);
         }
-    }
-
-    /// Runs readers one after the other, as long as it keeps their turn.
-    #[inline(never)]
-    fn run_turn(&self, turn: Turn, is_rescued: bool) {
-        let mut owed = Owed::nothing();
-        let mut turn = Some(turn);
-        let mut ran = 0;
-        while let Some(now) = turn.take() {
-            if self.shared.cancels() {
-                now.hand_over();
-                break;
-            }
-            let (reader, next) = now.begin(&mut owed);
-            let mut begun = None;
-            let mut is_kept = false;
-            if let Some(next) = next {
-                let is_first = ran == 0;
-                let to_grant = if is_first && is_rescued { Some(next) } else { self.keep_turn(next) };
-                is_kept = to_grant.is_none();
-                // Not handed over, which would keep one for this worker: a body is about to run.
-                to_grant.into_iter().for_each(Turn::grant);
-                let is_measured = is_rescued || !self.reads_are_short() || self.is_anybody_else();
-                begun = (is_first && is_measured).then(Instant::now);
-            }
-            let finish = Finish(self.shard);
-            let is_ours = reader.run(self.key);
-            if let Some(begun) = begun {
-                self.set_reads_are_short(begun.elapsed() < SHORT);
-            }
-            if is_kept && !self.queue.has_turn() {
-                // It took so long that others came for the turn.
-                self.set_reads_are_short(false);
-            }
-            turn = self.queue.next_turn(&self.shared.injector);
-            if turn.is_none() {
-                owed.settle();
-            }
-            if is_ours {
-                ran += 1;
-                // Now that the cown is free, or is the next reader's: who waits for this end may look.
-                drop(finish);
-            } else {
-                // Another runtime has it now.
-                mem::forget(finish);
-            }
-        }
-        self.count(Event::HandedOver, ran);
-    }
-
-    /// Keeps the turn of the readers that come next; or gives it back, to be granted, if others can run them and that is
-    /// worth it, or if there is another one already.
-    #[inline]
-    fn keep_turn(&self, turn: Turn) -> Option<Turn> {
-        let kept = if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) };
-        if kept.is_some() || self.is_alone() {
-            return kept;
-        }
-        if self.shared.idle.kept_back() && !self.reads_are_short() { self.queue.take_turn() } else { None }
-    }
-
-    fn reads_are_short(&self) -> bool {
-        // Relaxed: nothing depends on a late answer.
-        self.shared.reads_are_short.load(Ordering::Relaxed)
-    }
-
-    fn set_reads_are_short(&self, short: bool) {
-        if self.reads_are_short() != short {
-            // Relaxed: as above.
-            self.shared.reads_are_short.store(short, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether a trace is written, in which readers are easier to follow one by one.
-    #[inline]
-    fn is_traced(&self) -> bool {
-        #[cfg(feature = "trace")]
-        return self.shared.tracer.is_on();
-        #[cfg(not(feature = "trace"))]
-        false
-    }
-
-    /// Whether another worker has nothing to do.
-    #[inline]
-    fn is_anybody_else(&self) -> bool {
-        !self.is_alone() && self.shared.idle.is_anybody()
     }
 
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.
