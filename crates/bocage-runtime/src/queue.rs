@@ -14,9 +14,8 @@
 //!
 //! A worker takes from them in this order. So that what is new does not starve what is old, every [`BUDGET`]th turn
 //! takes the oldest of the deque first, and every [`FAIR_EVERY`]th the oldest of the injector; what is in the slot and the
-//! newest then go to the deque, or, if there was nothing older, the newest comes first. So does each reader of a turn
-//! count. Each behavior is thus taken
-//! after a bounded number of turns, whatever the others do.
+//! newest then go to the deque, and the readers of the turn too, or, if there was nothing older, the newest or the turn
+//! comes first. Each reader counts as one. So each behavior is taken after a bounded number of turns, whatever the others do.
 
 use std::cell::Cell;
 
