@@ -74,7 +74,7 @@ impl Runtime {
         }
     }
 
-    /// Schedules `body` to run when all cowns of `requests` are acquired; see [`when_on`].
+    /// Schedules `body` to run when all cowns of `requests` are acquired; see [`when_on`](bocage_core::when_on).
     ///
     /// # Panics
     ///
