@@ -1,7 +1,7 @@
 //! The one way in which all suites measure, as `CASE/ENGINE/WORKERS`.
 //!
-//! The rounds of a case are run first, one of each engine in an order that changes from round to round; criterion is then told their times, for its
-//! statistics and its files. Those no longer say which times are of the same round, so the rounds themselves are
+//! The rounds of a case are run first, one of each engine in an order that changes from round to round; criterion is then
+//! told their times, for its statistics and its files. Those no longer say which times are of the same round, so the rounds themselves are
 //! written too, into `rounds.json` in the folder `CRITERION_HOME`, if there is that variable:
 //!
 //! ```json

@@ -198,9 +198,9 @@ impl Idle {
         parked(word) > 0 || searching(word) > 0
     }
 
-    /// Told by a worker that keeps something back for itself (rule 1). Says whether anybody has nothing to do.
+    /// Told by a worker that keeps something back for itself (rule 1).
     #[inline]
-    pub fn kept_back(&self) -> bool {
+    pub fn kept_back(&self) {
         // Pairs with the fence before a last look, as in `work_pushed`.
         fence(Ordering::SeqCst);
         // Relaxed: as in `work_pushed`.
@@ -208,7 +208,6 @@ impl Idle {
         if parked(word) > 0 && searching(word) == 0 && !watched(word) {
             self.wake_one();
         }
-        parked(word) > 0 || searching(word) > 0
     }
 
     /// RUNNING to SEARCHING, unless half of the workers search already.

@@ -1,10 +1,13 @@
-//! How a worker runs readers: one after the other, as long as nobody else could run some of them to advantage.
+//! How a worker runs readers: one after the other, if it is not worth it to share them.
 //!
 //! The protocol of turns stands in [`bocage_core::Turn`]. A worker has one place for a turn (see [`crate::kept`]), which it
 //! runs before what its bodies have scheduled. When it begins with a reader and others come after that one, it
 //!
-//! - keeps their turn, if nobody has nothing to do, or if readers are *short*;
+//! - keeps their turn, if readers are *short*;
 //! - grants it otherwise: they go to the deque, for thieves to take.
+//!
+//! A turn that is kept also keeps those waiting that come behind it from elsewhere. So it is not kept across anything long
+//! that is known to be so, whether or not another worker has nothing to do.
 //!
 //! Whether they are short is measured now and then, by the first reader of a row. It is known to all workers; what one reader
 //! does says enough about others, since programs are full of alike ones, and if it does not, somebody who watches takes a
@@ -37,9 +40,7 @@ impl Worker {
         match if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) } {
             Some(turn) => turn.hand_over(),
             None if self.is_alone() => {}
-            None => {
-                self.shared.idle.kept_back();
-            }
+            None => self.shared.idle.kept_back(),
         }
     }
 
@@ -93,15 +94,18 @@ impl Worker {
         self.count(Event::HandedOver, ran);
     }
 
-    /// Keeps the turn of the readers that come next; or gives it back, to be granted, if others can run them and that is
-    /// worth it, or if there is another one already.
+    /// Keeps the turn of the readers that come next; or gives it back, to be granted, if it may be worth it to share them,
+    /// or if there is another one already.
     #[inline]
     fn keep_turn(&self, turn: Turn) -> Option<Turn> {
-        let kept = if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) };
-        if kept.is_some() || self.is_alone() {
-            return kept;
+        if self.is_traced() || !self.reads_are_short() {
+            return Some(turn);
         }
-        if self.shared.idle.kept_back() && !self.reads_are_short() { self.queue.take_turn() } else { None }
+        let given_back = self.queue.keep_turn(turn);
+        if given_back.is_none() && !self.is_alone() {
+            self.shared.idle.kept_back();
+        }
+        given_back
     }
 
     fn reads_are_short(&self) -> bool {

@@ -195,9 +195,7 @@ impl Worker {
         // A lone worker has nobody to tell, and is awake.
         match self.queue.push(ready) {
             Put::AsNewest if self.is_alone() => {}
-            Put::AsNewest => {
-                self.shared.idle.kept_back();
-            }
+            Put::AsNewest => self.shared.idle.kept_back(),
             Put::InSlot | Put::InDeque => self.pushed(),
         }
     }

@@ -2,10 +2,11 @@
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use bocage_core::{Cown, read, try_acquire};
+use bocage_core::{Cown, acquire, read, try_acquire};
 use bocage_runtime::{Builder, OnDrop, Runtime, RuntimeRef};
 
 /// More than anything here takes, so that a hang is a failure.
@@ -98,6 +99,25 @@ fn readers_behind_a_long_one_are_taken_by_others() {
         runtime.quiesce(Some(LONG)).unwrap();
         assert!(seen.load(Ordering::Relaxed), "only {} of 50 ran beside it", behind.load(Ordering::Relaxed));
     }
+}
+
+/// The only worker is busy: who reads the cown from outside needs the reader before it to have the cown, not to have run.
+#[test]
+fn a_reader_outside_does_not_wait_for_one_whose_worker_is_busy() {
+    let runtime = runtime(1);
+    let cown = Cown::new(5);
+    let (go, gone) = channel();
+    let (done, is_done) = channel();
+    let own = cown.clone();
+    let waited = runtime.when((), move |()| {
+        drop(current().when(read(&own), |_| ()));
+        go.send(()).unwrap();
+        is_done.recv_timeout(LONG).is_ok()
+    });
+    gone.recv_timeout(LONG).unwrap();
+    drop(acquire(read(&cown)).wait());
+    let _ = done.send(());
+    assert!(waited.wait().unwrap(), "it had to wait for the body to end");
 }
 
 /// A read whose body schedules another on the same cown, until it is told to stop: there is always a turn.
