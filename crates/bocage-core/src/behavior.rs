@@ -34,7 +34,7 @@ use core::ptr::NonNull;
 use crate::cown::{CownHeader, EMPTY, POISONED};
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, Ordering};
-use crate::turn::{InTurn, Turn};
+use crate::turn::{Owing, Turn};
 
 /// What the queues know of a behavior: its address, which is that of its result's cown, and what stands before that.
 #[repr(transparent)]
@@ -58,7 +58,7 @@ pub(crate) struct Vtable {
     /// Drops the value and frees the memory. Nobody can reach it any more.
     pub(crate) free: unsafe fn(NonNull<CownHeader>),
     /// The rest is for behaviors.
-    pub(crate) run: unsafe fn(NonNull<Header>, Mode, Option<InTurn<'_>>) -> bool,
+    pub(crate) run: unsafe fn(NonNull<Header>, Mode, Option<Owing<'_>>) -> Ran,
     pub(crate) ready: unsafe fn(NonNull<Header>, Arrival),
     pub(crate) hand_over_turn: unsafe fn(NonNull<Header>, Turn),
     pub(crate) stalled: unsafe fn(NonNull<Header>, u32),
@@ -84,6 +84,17 @@ pub(crate) enum Mode {
     Cancel,
 }
 
+/// What a run came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// The behavior has ended, and holds nothing.
+    Ended,
+    /// It has, and its count as a reader is owed.
+    Owed,
+    /// It has gone to its own executor.
+    Elsewhere,
+}
+
 /// How a behavior became ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -91,6 +102,8 @@ pub(crate) enum Arrival {
     Scheduled,
     /// The calling thread just released the last cown that it waited for.
     HandedOver,
+    /// The calling thread grants a turn, and sees to what was granted itself.
+    InRow,
 }
 
 impl Header {
@@ -253,6 +266,18 @@ impl Header {
         counts.pending.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Lets the part of the block come into the cache that its run will want.
+    #[inline]
+    pub(crate) fn prefetch(this: NonNull<Self>) {
+        #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+        // SAFETY: a hint, for whatever address.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+                this.as_ptr().cast::<i8>().wrapping_add(40),
+            );
+        }
+    }
+
     /// The result's cown, which counts the block's references.
     pub(crate) fn result(this: NonNull<Self>) -> NonNull<CownHeader> {
         this.cast()
@@ -342,15 +367,29 @@ impl Header {
         unsafe { (this.as_ref().result.vtable.run)(this, mode, None) };
     }
 
-    /// Runs a behavior that reads one cown and wants nothing else, and owes its count if nobody can learn of its end; or, if
-    /// its executor has another key, makes it ready and says `false`.
+    /// Runs the behavior. If it reads one cown and wants nothing else, and nobody can learn of its end, then its count is owed.
+    /// If its executor has another key than the one that is told, it is made ready instead.
     ///
     /// # Safety
     ///
-    /// As for [`Header::run`], and no reader is owed.
+    /// As for [`Header::run`].
     #[inline]
-    pub(crate) unsafe fn run_in_turn(this: NonNull<Self>, turn: InTurn<'_>) -> bool {
+    pub(crate) unsafe fn run_owing(this: NonNull<Self>, owing: Owing<'_>) -> Ran {
         // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().result.vtable.run)(this, Mode::Run, Some(turn)) }
+        unsafe { (this.as_ref().result.vtable.run)(this, Mode::Run, Some(owing)) }
+    }
+
+    /// The cown, of a behavior that reads one and wants nothing else.
+    ///
+    /// # Safety
+    ///
+    /// Its block is there.
+    #[inline]
+    pub(crate) unsafe fn only_reads(this: NonNull<Self>) -> Option<NonNull<CownHeader>> {
+        // SAFETY: as the caller says; of one slot, the first.
+        unsafe {
+            let want = if Self::is_single(this) { (*Self::first_slot(this, 1)).want } else { return None };
+            want.reads().then(|| NonNull::new_unchecked(want.cown().cast_mut()))
+        }
     }
 }

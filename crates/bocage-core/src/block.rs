@@ -7,14 +7,14 @@ use core::mem::{self, ManuallyDrop};
 use core::ptr::{self, NonNull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::behavior::{Arrival, BATCHED, Counts, Header, Mode, Vtable};
+use crate::behavior::{Arrival, BATCHED, Counts, Header, Mode, Ran, Vtable};
 use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, Payload, Storage, quietly};
 use crate::executor::{Executor, Ready};
 use crate::pool;
 use crate::release;
 use crate::slot::{Slot, Want};
 use crate::sync::AtomicU32;
-use crate::turn::{InTurn, Turn};
+use crate::turn::{Owing, Turn};
 
 #[repr(C)]
 struct Front<E, R, B> {
@@ -303,6 +303,7 @@ where
             match arrival {
                 Arrival::Scheduled => executor.ready(ready),
                 Arrival::HandedOver => executor.handed_over(ready),
+                Arrival::InRow => executor.ready_in_row(ready),
             }
         }
     }
@@ -313,15 +314,15 @@ where
         executor.handed_over_turn(turn);
     }
 
-    unsafe fn run(header: NonNull<Header>, mode: Mode, turn: Option<InTurn<'_>>) -> bool {
+    unsafe fn run(header: NonNull<Header>, mode: Mode, owing: Option<Owing<'_>>) -> Ran {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
-            let turn = if may_only_read::<R, B>() { turn } else { None };
-            if let Some(turn) = &turn
-                && Self::executor(header).turn_key() != Some(turn.key)
+            let owing = if may_only_read::<R, B>() { owing } else { None };
+            if let Some(Owing { key: Some(key), .. }) = owing
+                && Self::executor(header).turn_key() != Some(key)
             {
                 Self::ready(header, Arrival::Scheduled);
-                return false;
+                return Ran::Elsewhere;
             }
             let slots = Header::so_many_slots(header, Self::requests(header));
             let mut missing = false;
@@ -353,16 +354,18 @@ where
                 ticket.panicked();
             }
             cown.set_flags(flags);
-            let is_last = match turn {
+            let (ran, is_last) = match (owing, slots) {
                 // Who has a ticket is told of the end.
-                Some(turn) if size_of::<B::Ticket>() == 0 => release::owing(header, &slots[0], turn.owed),
-                _ => release::all(header, slots),
+                (Some(Owing { owed, .. }), [slot]) if slot.want.reads() && size_of::<B::Ticket>() == 0 => {
+                    release::owing(header, slot, owed)
+                }
+                _ => (Ran::Ended, release::all(header, slots)),
             };
             if is_last {
                 Self::free_here(Header::result(header));
             }
             drop(ticket);
-            true
+            ran
         }
     }
 

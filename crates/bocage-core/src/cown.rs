@@ -128,24 +128,24 @@ impl CownHeader {
         }
     }
 
-    /// Counts the caller's reader out, if it is the only one; for whoever is to let the writer enter that comes right
-    /// behind it, and has not said so here.
+    /// Counts the caller's readers out, if there are no others; for whoever is to let the writer enter that comes right
+    /// behind them, and has not said so here.
     #[inline]
-    pub(crate) fn uncount_only_reader(&self) -> bool {
+    pub(crate) fn uncount_all_readers(&self, readers: u32) -> bool {
         // Acquire: pairs with the Release of the other readers, that were counted out before.
         let state = self.state.load(Ordering::Acquire);
-        let is_only = state & !FLAGS == READER;
-        if is_only {
+        let are_all = state & !FLAGS == readers * READER;
+        if are_all {
             // Relaxed: nobody else changes the state, since nobody else is counted, and the next in line is the writer, which
             // gets it from us.
-            self.state.store(state - READER, Ordering::Relaxed);
+            self.state.store(state & FLAGS, Ordering::Relaxed);
         }
-        is_only
+        are_all
     }
 
     /// Whether no reader holds the cown.
     pub(crate) fn is_without_readers(&self) -> bool {
-        // Acquire: pairs with the Release in `uncount_reader`: the readers are done when we write.
+        // Acquire: pairs with the Release in `uncount_readers`: the readers are done when we write.
         self.state.load(Ordering::Acquire) < READER
     }
 
@@ -162,10 +162,10 @@ impl CownHeader {
         true
     }
 
-    /// Counts a reader out.
-    pub(crate) fn uncount_reader(&self) -> AfterReader {
+    /// Counts so many readers out.
+    pub(crate) fn uncount_readers(&self, readers: u32) -> AfterReader {
         // AcqRel: Release ends our reading before the writer writes, or the value is dropped; Acquire shows us the writer.
-        let left = self.state.fetch_sub(READER, Ordering::AcqRel) - READER;
+        let left = self.state.fetch_sub(readers * READER, Ordering::AcqRel) - readers * READER;
         if left >= READER || left & (WRITER_WAITS | ADOPTED) == 0 {
             return AfterReader::Nobody;
         }
@@ -181,7 +181,7 @@ impl CownHeader {
     /// Leaves the caller's reference, which is the cown's last, to the readers that hold it; `false` if there is none. The
     /// queue is empty, so none will come.
     fn leave_to_readers(&self) -> bool {
-        // Acquire, both: pairs with the Release in `uncount_reader`.
+        // Acquire, both: pairs with the Release in `uncount_readers`.
         let mut state = self.state.load(Ordering::Acquire);
         while state >= READER {
             // Release: our use of the cown comes before the drop of it by the last reader.

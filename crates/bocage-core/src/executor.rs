@@ -5,8 +5,8 @@ use core::mem;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
-use crate::behavior::{Arrival, Header, Mode};
-use crate::turn::Turn;
+use crate::behavior::{Arrival, Header, Mode, Ran};
+use crate::turn::{Owed, Owing, Turn};
 
 /// A behavior that has all its cowns: a token that can be run once.
 ///
@@ -34,6 +34,48 @@ impl Ready {
         let header = self.into_header();
         // SAFETY: the token was the only one.
         unsafe { Header::run(header, Mode::Run) }
+    }
+
+    /// [`run`](Self::run), for a thread that has more to run: if the behavior reads one cown and wants nothing else, it may still
+    /// be counted as a reader afterwards, which is to be [settled](Owed::settle), at the latest before anything is run with
+    /// which it does not [go on](Owed::goes_on_with). So readers of one cown that one thread runs one after the other
+    /// are counted out in one step. `true` if it is so.
+    ///
+    /// A reader whose end somebody can see, by its handle or by a scope, is counted out before that, and never owed.
+    ///
+    /// ```
+    /// use bocage_core::{Cown, Executor, Owed, Ready, read, try_acquire, when_on};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// /// Runs nothing, and keeps what is ready.
+    /// #[derive(Clone, Default)]
+    /// struct Shelf(Arc<Mutex<Vec<Ready>>>);
+    /// impl Executor for Shelf {
+    ///     fn ready(&self, ready: Ready) {
+    ///         self.0.lock().unwrap().push(ready);
+    ///     }
+    /// }
+    ///
+    /// let (shelf, cown) = (Shelf::default(), Cown::new(1));
+    /// for _ in 0..3 {
+    ///     drop(when_on(shelf.clone(), read(&cown), |value| assert_eq!(*value, 1)));
+    /// }
+    /// let mut owed = Owed::nothing();
+    /// for ready in shelf.0.lock().unwrap().drain(..) {
+    ///     if !owed.goes_on_with(&ready) {
+    ///         owed.settle();
+    ///     }
+    ///     assert!(ready.run_owing(&mut owed));
+    /// }
+    /// assert!(try_acquire(&cown).is_none());
+    /// owed.settle();
+    /// assert!(try_acquire(&cown).is_some());
+    /// ```
+    #[inline]
+    pub fn run_owing(self, owed: &mut Owed) -> bool {
+        let header = self.into_header();
+        // SAFETY: the token was the only one.
+        unsafe { Header::run_owing(header, Owing { key: None, owed }) == Ran::Owed }
     }
 
     /// Gives the behavior to its own executor, as if it had just become ready.
@@ -110,6 +152,12 @@ pub trait Executor: Clone + Send + 'static {
     /// The same, when the first of them has just been scheduled.
     fn ready_turn(&self, turn: Turn) {
         turn.grant();
+    }
+
+    /// Takes in one of the readers that the calling thread lets have a cown at once, by [`Turn::grant_in_row`]. An executor
+    /// that calls that may put them all where others can take them, and tell the others afterwards.
+    fn ready_in_row(&self, ready: Ready) {
+        self.ready(ready);
     }
 
     /// What tells this executor from all others that keep turns, of whatever type, if it does: the address of what it stands

@@ -48,7 +48,8 @@ pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Heade
             match successor {
                 Some((writer, Kind::WRITES)) => {
                     if cown.as_ref().wait_for_readers(writer) {
-                        acquired_one(writer, arrival);
+                        let in_row = arrival == Arrival::InRow;
+                        acquired_one(writer, if in_row { Arrival::Scheduled } else { arrival });
                     }
                     return;
                 }
@@ -78,6 +79,7 @@ unsafe fn readers_in_a_row<'a>(
         // SAFETY: in the queue, and not granted to.
         unsafe {
             let word = &Header::slot_for(reader, cown).word;
+            Header::prefetch(reader);
             match word.successor() {
                 Some((next, kind)) if kind != Kind::WRITES && count < room.len() => reader = next,
                 // So many were written.

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use crate::behavior::{Arrival, Header};
+use crate::behavior::{Arrival, Header, Ran};
 use crate::cown::{AfterReader, CownHeader};
 use crate::grant;
 use crate::slot::{Kind, Left, Slot, Word};
@@ -51,55 +51,62 @@ unsafe fn is_unknown(header: NonNull<Header>) -> bool {
 }
 
 /// [`all`], for a behavior that reads one cown and wants nothing else: it is counted out of it, unless nobody can learn that
-/// it has ended. Then it is owed, and holds the cown still.
+/// it has ended. Then it is owed, and holds the cown still. Says so, and what [`all`] says.
 ///
 /// # Safety
 ///
-/// As for [`all`]; nothing is owed.
+/// As for [`all`].
 #[inline(always)]
 #[must_use]
-pub(crate) unsafe fn owing(header: NonNull<Header>, slot: &Slot, owed: &mut Owed) -> bool {
+pub(crate) unsafe fn owing(header: NonNull<Header>, slot: &Slot, owed: &mut Owed) -> (Ran, bool) {
     // SAFETY: as for `read`.
     unsafe {
         let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
         if !is_unknown(header) {
             read(header, &slot.word, cown);
-        } else {
-            if matches!(leave(header, &slot.word, cown), Left::Orphan) {
-                CownHeader::unkeep(cown);
-            }
-            owed.put_reader(cown);
+            return (Ran::Ended, release_result(header));
         }
-        // Who has not linked yet has a reference now.
-        is_unknown(header) || release_result(header)
+        let left = leave(header, &slot.word, cown);
+        owed.put_reader(cown);
+        let is_last = match left {
+            Left::Empty | Left::Successor(..) => true,
+            Left::Orphan => {
+                CownHeader::unkeep(cown);
+                true
+            }
+            // Who has not linked yet has a reference now.
+            Left::Unlinked => release_result(header),
+        };
+        (Ran::Owed, is_last)
     }
 }
 
-/// Lets a writer enter that comes right behind a reader, and counts the reader out if that is still to be done.
+/// Lets a writer enter that comes right behind a reader, and counts so many readers out.
 ///
 /// # Safety
 ///
-/// The writer waits in the queue of `cown`. The reader has run and left the queue; if it `is_counted`, by the caller.
-pub(crate) unsafe fn to_writer(cown: NonNull<CownHeader>, writer: NonNull<Header>, is_counted: bool) {
+/// The writer waits in the queue of `cown`. The readers are counted by the caller, have run and left the queue.
+pub(crate) unsafe fn to_writer(cown: NonNull<CownHeader>, writer: NonNull<Header>, readers: u32) {
     // SAFETY: the writer keeps the cown, until it is told, and a reader that is counted does.
     unsafe {
-        if is_counted && cown.as_ref().uncount_only_reader() || cown.as_ref().wait_for_readers(writer) {
+        let is_free = readers > 0 && cown.as_ref().uncount_all_readers(readers);
+        if is_free || cown.as_ref().wait_for_readers(writer) {
             grant::acquired_one(writer, Arrival::HandedOver);
-        } else if is_counted {
-            count_out(cown);
+        } else if readers > 0 {
+            count_out(cown, readers);
         }
     }
 }
 
-/// Counts a reader out of the cown, whose queue it has left. The cown may be gone afterwards.
+/// Counts readers out of the cown, whose queue they have left. The cown may be gone afterwards.
 ///
 /// # Safety
 ///
-/// It is counted, and reads no more.
-pub(crate) unsafe fn count_out(cown: NonNull<CownHeader>) {
+/// So many, which is not zero, are counted, and read no more.
+pub(crate) unsafe fn count_out(cown: NonNull<CownHeader>, readers: u32) {
     // SAFETY: a reader that is counted keeps the cown. A writer that waits for it was told to be there.
     unsafe {
-        match cown.as_ref().uncount_reader() {
+        match cown.as_ref().uncount_readers(readers) {
             AfterReader::Nobody => {}
             AfterReader::Writer(writer) => grant::acquired_one(writer, Arrival::HandedOver),
             AfterReader::Orphan => CownHeader::unkeep(cown),
@@ -142,7 +149,7 @@ unsafe fn read(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) 
     // SAFETY: a reader that is counted keeps the cown; then whoever is granted to does, or a reference.
     unsafe {
         let left = leave(header, word, cown);
-        count_out(cown);
+        count_out(cown, 1);
         if matches!(left, Left::Orphan) {
             CownHeader::unkeep(cown);
         }

@@ -8,17 +8,19 @@
 //!
 //! | from     | to | by | what happens at the cown |
 //! |----------|---|---|---|
-//! | a turn   | granted | [`Turn::grant`], [`Turn::hand_over`] | all readers that are linked in a row are counted, and go to their executors |
+//! | a turn   | granted | [`Turn::grant`], [`Turn::grant_in_row`], [`Turn::hand_over`] | all readers that are linked in a row are counted, and go to their executors |
 //! | a turn   | a reader, and the turn of the next if one is linked | [`Turn::begin`] | the reader is counted, or takes over the count that is owed |
 //! | a reader | owed | [`Reader::run`] | it has run and left the queue, and is counted still |
 //! | a reader | granted | the same, of a reader of another executor | it goes there |
-//! | owed     | nothing | [`Owed::settle`] | it is counted out: a writer that waits for that has the cown |
+//! | granted  | owed | [`Ready::run_owing`] | it has run and left the queue, and is counted still, beside others that are owed |
+//! | owed     | nothing | [`Owed::settle`] | all are counted out: a writer that waits for that has the cown |
 //!
 //! # What is owed
 //!
 //! A reader that has run and is not counted out holds its cown still. That is no loss as long as the next one is about to
-//! begin, which takes over its count: to pass a cown from reader to reader changes nothing in it. Only who runs them can
-//! tell when no other follows, so it has to settle then.
+//! begin, which in a turn takes over its count: to pass a cown from reader to reader changes nothing in it. One that was
+//! granted has a count of its own; then several are owed, and counted out in one step, where each step would take the cown's
+//! line from other threads that read it too. Only who runs them can tell when no other follows, so it has to settle then.
 //!
 //! A reader whose end somebody can see, by its handle or by a scope, is counted out before that, and never owed: who has
 //! waited for it finds that it holds the cown no more.
@@ -34,7 +36,7 @@ use core::mem;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
-use crate::behavior::{Arrival, Header};
+use crate::behavior::{Arrival, Header, Ran};
 use crate::cown::CownHeader;
 use crate::executor::Ready;
 use crate::grant;
@@ -62,6 +64,14 @@ impl Turn {
     /// Lets all of them have the cown at once. Their executors get them one by one, as [ready](crate::Executor::ready).
     pub fn grant(self) {
         drop(self);
+    }
+
+    /// The same, but that they go to [`ready_in_row`](crate::Executor::ready_in_row).
+    pub fn grant_in_row(self) {
+        let header = self.0;
+        mem::forget(self);
+        // SAFETY: by the invariant.
+        unsafe { grant_all(header, Arrival::InRow) }
     }
 
     /// The same, but that they go to [`handed_over`](crate::Executor::handed_over): for a thread that does not run a body
@@ -112,7 +122,7 @@ impl Turn {
     /// owed.settle();
     /// assert!(try_acquire(&cown).is_some());
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn begin(self, owed: &mut Owed) -> (Reader<'_>, Option<Turn>) {
         let header = self.0;
         mem::forget(self);
@@ -200,14 +210,14 @@ impl Reader<'_> {
     pub fn run(self, key: NonZeroUsize) -> bool {
         let mut this = mem::ManuallyDrop::new(self);
         // SAFETY: it has its cown, and there is no other token for it; no reader is owed, as `begin` saw to.
-        unsafe { Header::run_in_turn(this.header, InTurn { key, owed: this.owed }) }
+        unsafe { Header::run_owing(this.header, Owing { key: Some(key), owed: this.owed }) != Ran::Elsewhere }
     }
 }
 
-/// What the run of a reader is told.
-pub(crate) struct InTurn<'a> {
-    /// Of the executor that runs it.
-    pub(crate) key: NonZeroUsize,
+/// What a run is told that may leave a reader's count owed.
+pub(crate) struct Owing<'a> {
+    /// Of the executor that runs it, if that may not be the behavior's own.
+    pub(crate) key: Option<NonZeroUsize>,
     pub(crate) owed: &'a mut Owed,
 }
 
@@ -224,16 +234,17 @@ impl fmt::Debug for Reader<'_> {
     }
 }
 
-/// What has been left undone of a cown: to count the reader out that has run, and to let the writer enter that comes next.
-/// See [`Turn::begin`].
+/// What has been left undone of a cown: to count out the readers that have run, and to let the writer enter that comes next.
+/// See [`Turn::begin`] and [`Ready::run_owing`].
 ///
 /// A writer of that cown waits until it is [settled](Self::settle), which dropping does too.
 #[derive(Debug, Default)]
 #[must_use = "what is owed keeps a cown from its writers"]
 pub struct Owed {
+    /// Whose readers and writer these are, if there are any.
     cown: Option<NonNull<CownHeader>>,
-    /// Whether a reader is to be counted out.
-    reader: bool,
+    /// How many are to be counted out.
+    readers: u32,
     writer: Option<NonNull<Header>>,
 }
 
@@ -243,47 +254,68 @@ impl Owed {
         Self::default()
     }
 
+    /// Whether that is all.
+    #[inline]
+    pub fn is_nothing(&self) -> bool {
+        self.readers == 0 && self.writer.is_none()
+    }
+
+    /// Whether `ready` reads the cown of which something is owed, and wants nothing else. To run it first keeps nobody waiting
+    /// who would not have to wait for it anyway.
+    #[inline]
+    pub fn goes_on_with(&self, ready: &Ready) -> bool {
+        let header = ready.header();
+        // SAFETY: ready, so its block is there.
+        let Some(cown) = (unsafe { Header::only_reads(header) }) else { return false };
+        self.readers > 0 && self.cown == Some(cown) && self.writer.is_none()
+    }
+
     /// Does what is owed. If a writer has the cown then, it goes to its executor, on this thread.
     #[inline]
     pub fn settle(&mut self) {
-        let Some(cown) = self.cown.take() else { return };
-        let (reader, writer) = (mem::take(&mut self.reader), self.writer.take());
-        // SAFETY: a reader of it has run and is counted still, or the writer is in its queue, which keeps it; each is told
+        let (readers, writer) = (mem::take(&mut self.readers), self.writer.take());
+        let Some(cown) = self.cown else { return };
+        // SAFETY: the readers have run and are counted still, or the writer is in the queue, which keeps the cown; each is told
         // once.
         unsafe {
             match writer {
-                Some(writer) => release::to_writer(cown, writer, reader),
-                None if reader => release::count_out(cown),
+                Some(writer) => release::to_writer(cown, writer, readers),
+                None if readers > 0 => release::count_out(cown, readers),
                 None => {}
             }
         }
     }
 
-    /// Takes the reader out, whose count the caller has from now on, if one of this cown is owed. Anything else is settled.
-    #[inline]
+    /// Takes one reader out, whose count the caller has from now on, if one of this cown is owed. Anything else is settled.
+    #[inline(always)]
     fn take_over(&mut self, cown: NonNull<CownHeader>) -> bool {
-        let is_owed = self.cown == Some(cown) && self.reader && self.writer.is_none();
+        let is_owed = self.cown == Some(cown) && self.readers > 0 && self.writer.is_none();
         if is_owed {
-            self.cown = None;
-            self.reader = false;
+            self.readers -= 1;
         } else {
             self.settle();
         }
         is_owed
     }
 
-    /// A reader of this cown has left the queue and is counted still. No other is owed.
-    #[inline]
+    /// A reader of this cown has left the queue and is counted still. What is owed of another cown is settled.
+    #[inline(always)]
     pub(crate) fn put_reader(&mut self, cown: NonNull<CownHeader>) {
-        debug_assert!(self.writer.is_none() || self.cown == Some(cown), "one reader runs at a time");
-        self.cown = Some(cown);
-        self.reader = true;
+        if self.cown != Some(cown) {
+            self.settle();
+            self.cown = Some(cown);
+        }
+        self.readers += 1;
     }
 
-    /// This writer comes right behind the reader of this cown that is about to run.
+    /// This writer comes right behind the reader of this cown that is about to run. Nothing else is owed.
     #[inline]
     fn put_writer(&mut self, cown: NonNull<CownHeader>, writer: NonNull<Header>) {
-        self.cown = Some(cown);
+        debug_assert!(self.writer.is_none(), "a cown has one writer that is next");
+        if self.cown != Some(cown) {
+            self.settle();
+            self.cown = Some(cown);
+        }
         self.writer = Some(writer);
     }
 }

@@ -279,3 +279,76 @@ fn a_cown_lives_as_long_as_something_of_it_is_owed() {
     owed.settle();
     assert_eq!(Arc::strong_count(&value), 1);
 }
+
+#[test]
+fn granted_readers_are_counted_out_in_one_step() {
+    let (desk, cown) = (Desk::default(), Cown::new(0));
+    (1..=3).for_each(|mark| look(&desk, &cown, mark));
+    desk.turn().grant();
+    drop(when_on(Inline, &cown, |mut value| {
+        *value = 10;
+        note(0);
+    }));
+    let mut owed = Owed::nothing();
+    for ready in desk.ready() {
+        assert!(owed.is_nothing() || owed.goes_on_with(&ready));
+        assert!(ready.run_owing(&mut owed));
+    }
+    assert_eq!(seen(), [1, 2, 3], "they hold the cown still");
+    owed.settle();
+    assert!(owed.is_nothing());
+    assert_eq!(seen(), [0]);
+}
+
+#[test]
+fn only_a_reader_of_the_same_cown_goes_on() {
+    let (desk, cown, other) = (Desk::default(), Cown::new(1), Cown::new(2));
+    let mut owed = Owed::nothing();
+    look(&desk, &cown, 0);
+    desk.turn().grant();
+    assert!(desk.ready().pop().unwrap().run_owing(&mut owed));
+    look(&desk, &cown, 1);
+    look(&desk, &other, 2);
+    desk.turn().grant();
+    desk.turn().grant();
+    drop(when_on(desk.clone(), (), |()| note(3)));
+    drop(when_on(desk.clone(), (read(&cown), read(&other)), |_| note(4)));
+    let go_on: Vec<_> = desk.ready().iter().map(|ready| owed.goes_on_with(ready)).collect();
+    // The turn that was taken last was granted first: that of the other cown.
+    assert_eq!(go_on, [false, true, false, false]);
+}
+
+#[test]
+fn readers_whose_end_can_be_seen_and_others_are_not_owed() {
+    let (desk, cown) = (Desk::default(), Cown::new(1));
+    let mut owed = Owed::nothing();
+    let handle = when_on(desk.clone(), read(&cown), |value| *value);
+    desk.turn().grant();
+    drop(when_on(desk.clone(), (), |()| ()));
+    for ready in desk.ready() {
+        assert!(!ready.run_owing(&mut owed));
+    }
+    assert!(owed.is_nothing());
+    assert_eq!(handle.wait().unwrap(), 1);
+    drop(when_on(desk.clone(), &cown, |mut value| *value += 1));
+    assert!(!desk.ready().pop().unwrap().run_owing(&mut owed), "a writer");
+    assert!(try_acquire(&cown).is_some());
+}
+
+#[test]
+fn owed_readers_of_one_cown_are_settled_when_another_comes() {
+    let (desk, cown, other) = (Desk::default(), Cown::new(1), Cown::new(2));
+    let mut owed = Owed::nothing();
+    look(&desk, &cown, 0);
+    look(&desk, &other, 1);
+    desk.turn().grant();
+    desk.turn().grant();
+    for ready in desk.ready() {
+        assert!(ready.run_owing(&mut owed));
+    }
+    // The one of the other cown came first, and is settled.
+    assert!(try_acquire(&other).is_some() && try_acquire(&cown).is_none());
+    drop(owed);
+    assert!(try_acquire(&cown).is_some());
+    seen();
+}

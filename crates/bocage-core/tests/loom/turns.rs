@@ -135,3 +135,57 @@ fn the_rest_of_a_turn_is_granted_elsewhere() {
         assert_eq!(*seen.lock().unwrap(), [[0; 0]; 2], "both reads came before the write");
     });
 }
+
+/// Three reads have the cown, and a write waits for them. Ann runs two, which she counts out in one step, and Bob the third.
+///
+/// Failed first with two readers that were counted out as one (the write never ran).
+#[test]
+fn readers_counted_out_in_one_step_beside_one_that_ends() {
+    loom::model(|| {
+        let (leak, seen, shelf) = (Arc::new(()), Seen::default(), Shelf::default());
+        let a = Log::cown(&leak);
+        let mut reads = [(); 3].map(|()| {
+            let (seen, leak) = (seen.clone(), leak.clone());
+            drop(when_on(shelf.clone(), read(&a), move |log| {
+                seen.lock().unwrap().push(log.marks());
+                leak
+            }));
+            Some(shelf.take())
+        });
+        mark_one(&a, 1, &leak);
+        let bobs = reads[2].take().unwrap();
+        let bob = thread::spawn(move || bobs.run());
+        let mut owed = Owed::nothing();
+        for ready in reads.into_iter().flatten() {
+            assert!(owed.is_nothing() || owed.goes_on_with(&ready));
+            assert!(ready.run_owing(&mut owed));
+        }
+        owed.settle();
+        bob.join().unwrap();
+        assert_eq!(marks(&a), [1]);
+        assert_eq!(*seen.lock().unwrap(), [[0; 0]; 3], "all reads came before the write");
+    });
+}
+
+/// Ann owes two reads when the last handle goes, which Bob drops.
+///
+/// Failed first with readers that forgot the reference which had been left to them (the value was never dropped).
+#[test]
+fn readers_counted_out_in_one_step_against_the_last_handle() {
+    loom::model(|| {
+        let (ends, leak, shelf) = (Ends::default(), Arc::new(()), Shelf::default());
+        let cown = Mortal::cown(&ends, &leak);
+        let reads = [(); 2].map(|()| {
+            drop(when_on(shelf.clone(), read(&cown), |mortal| assert_eq!(mortal.log.marks(), [0; 0])));
+            shelf.take()
+        });
+        let bob = thread::spawn(move || drop(cown));
+        let mut owed = Owed::nothing();
+        for ready in reads {
+            assert!(ready.run_owing(&mut owed));
+        }
+        owed.settle();
+        bob.join().unwrap();
+        assert_eq!(*ends.lock().unwrap(), [[0]], "dropped once, after both");
+    });
+}
