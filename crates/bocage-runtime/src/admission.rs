@@ -195,6 +195,13 @@ impl Executor for RuntimeExecutor {
         });
     }
 
+    fn ready_in_row(&self, ready: Ready) {
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.0) => worker.queue.push_back(ready),
+            _ => self.0.inject(ready),
+        });
+    }
+
     fn handed_over_turn(&self, turn: Turn) {
         with_current(|worker| match worker {
             Some(worker) if worker.works_for(self.0) => worker.hand_over_turn(turn),

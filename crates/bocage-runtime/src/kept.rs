@@ -8,7 +8,7 @@
 //! | empty   | a token | the owner      | a body scheduled it, or it is next                                       |
 //! | a token | another | the owner      | a body scheduled that; the owner moves the first to its deque            |
 //! | a token | empty   | the owner      | its body has ended: it goes on with this, or shares it with others       |
-//! | a token | empty   | another worker | the owner did not get to it for long                                     |
+//! | a token | empty   | another worker | the owner did not get to it while that one searched or watched           |
 //!
 //! Only the owner puts something there, so that it may fill an empty place by a store. What it takes or replaces it
 //! exchanges, as somebody may rescue it at the same time: one of the two gets it.

@@ -79,8 +79,9 @@ impl Queue {
         self.counters.queue_grew(self.deque.len());
     }
 
+    /// Puts it where others may take it, who are still to be told.
     #[inline]
-    fn push_back(&self, ready: Ready) {
+    pub(crate) fn push_back(&self, ready: Ready) {
         self.deque.push(ready);
         self.grew();
     }
@@ -137,18 +138,24 @@ impl Queue {
     /// The turn, for whoever has just run a reader, if nothing else is to come before it.
     #[inline]
     pub(crate) fn next_turn(&self, injector: &Injector<Ready>) -> Option<Turn> {
+        if self.may_go_on(injector) { self.take_turn() } else { None }
+    }
+
+    /// Whether a reader may come right after another one, and nothing else has to be before it. Counts a turn if so.
+    #[inline]
+    pub(crate) fn may_go_on(&self, injector: &Injector<Ready>) -> bool {
         let first = self.slot.take();
         if first.is_some() {
             self.slot.set(first);
-            return None;
+            return false;
         }
         let turns = self.turns.get() - 1;
         if turns.is_multiple_of(BUDGET) && self.keeps_waiting(injector, turns) {
             // The next turn is a fair one.
-            return None;
+            return false;
         }
         self.turns.set(if turns == 0 { FAIR_EVERY } else { turns });
-        self.take_turn()
+        true
     }
 
     /// Whether there is anything that readers must not keep waiting for long.
@@ -158,7 +165,7 @@ impl Queue {
     }
 
     /// What to go on with. `pushed` is called if some were put into the deque meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl Fn()) -> Option<Next> {
         let turns = self.turns.get() - 1;
         self.turns.set(turns);
@@ -183,6 +190,24 @@ impl Queue {
             pushed();
         }
         Some(Next::Ready(ready))
+    }
+
+    /// Takes back what was to be next, unless there is nothing that was handed over since, and that comes before it. `pushed`
+    /// is called if it went into the deque.
+    pub(crate) fn put_back(&self, next: Option<Next>, pushed: impl FnOnce()) -> Option<Next> {
+        let first = self.slot.take();
+        if first.is_none() {
+            return next;
+        }
+        self.slot.set(first);
+        match next? {
+            Next::Ready(ready) => {
+                self.push_back(ready);
+                pushed();
+            }
+            Next::Turn(turn) => self.keep_turn(turn).into_iter().for_each(Turn::grant),
+        }
+        None
     }
 
     /// The oldest of the injector or of the deque, or else the newest or the turn, which a chain of hand-overs keeps

@@ -89,14 +89,20 @@ impl Shard {
     #[inline]
     pub fn schedule(&self) {
         // Relaxed: ordered by the Release of the finish that follows.
-        bump(&self.scheduled, Ordering::Relaxed);
+        bump(&self.scheduled, 1, Ordering::Relaxed);
     }
 
     /// [`Ledger::finish`] for the worker whose shard it is.
     #[inline]
     pub fn finish(&self) {
-        // Release: pairs with the Acquire in `finished`; publishes what the behavior did and counted.
-        bump(&self.finished, Ordering::Release);
+        self.finish_all(1);
+    }
+
+    /// The same, of so many.
+    #[inline]
+    pub fn finish_all(&self, behaviors: u64) {
+        // Release: pairs with the Acquire in `finished`; publishes what the behaviors did and counted.
+        bump(&self.finished, behaviors, Ordering::Release);
     }
 }
 
@@ -331,8 +337,8 @@ impl Ledger {
 
 /// Adds one to a counter that only the calling thread writes.
 #[inline]
-fn bump(counter: &AtomicU64, publish: Ordering) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), publish);
+fn bump(counter: &AtomicU64, by: u64, publish: Ordering) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), publish);
 }
 
 /// A thread that is counted as waiting.

@@ -6,6 +6,12 @@
 //! - keeps their turn, if readers are *short*;
 //! - grants it otherwise: they go to the deque, for thieves to take.
 //!
+//! A lone worker holds a short reader's turn in its hand instead, as nobody else would look for it.
+//!
+//! Readers that were granted come from the deque one by one, and those of one cown mostly one after the other. They are
+//! counted out of it together, when something else comes: until then the worker is in *debt* (see [`Owed`]), which keeps
+//! nobody waiting, since the next one holds the cown as well. They are counted as finished then, and not before.
+//!
 //! A turn that is kept also keeps those waiting that come behind it from elsewhere. So it is not kept across anything long
 //! that is known to be so, whether or not another worker has nothing to do.
 //!
@@ -17,13 +23,63 @@ use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Owed, Turn};
+use bocage_core::{Owed, Ready, Turn};
 
+use crate::quiesce::Shard;
 use crate::stats::Event;
 use crate::worker::{Finish, Worker};
 
 /// A behavior that takes less than this is not worth the way to another worker.
 const SHORT: Duration = Duration::from_nanos(500);
+
+/// What a worker leaves undone after readers, since the next behavior may be one of the same cown.
+pub(crate) struct Debt {
+    pub(crate) owed: Owed,
+    /// How many have run and are not counted as finished, since they hold their cown still.
+    unfinished: u64,
+    shard: &'static Shard,
+}
+
+/// So many readers at most are counted as finished at once, so that who looks at the counts sees that there is progress.
+const MOST_UNFINISHED: u64 = 32;
+
+impl Debt {
+    pub(crate) fn new(shard: &'static Shard) -> Self {
+        Self { owed: Owed::nothing(), unfinished: 0, shard }
+    }
+
+    #[inline]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.unfinished == 0
+    }
+
+    /// Whether `ready` may run before that is done.
+    #[inline]
+    pub(crate) fn goes_on_with(&self, ready: &Ready) -> bool {
+        self.unfinished < MOST_UNFINISHED && self.owed.goes_on_with(ready)
+    }
+
+    /// A reader has run that is owed, or that ends a turn of which something is.
+    #[inline]
+    pub(crate) fn leave(&mut self, finish: Finish) {
+        mem::forget(finish);
+        self.unfinished += 1;
+    }
+
+    /// Counts them out and as finished.
+    #[inline(never)]
+    pub(crate) fn settle(&mut self) {
+        self.owed.settle();
+        // Now that the cown is free: who waits for their ends may look.
+        self.shard.finish_all(mem::take(&mut self.unfinished));
+    }
+}
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
 
 impl Worker {
     /// Takes in the turn of readers, of which the first was scheduled by a body that still runs.
@@ -44,29 +100,75 @@ impl Worker {
         }
     }
 
-    /// Runs readers one after the other, as long as it keeps their turn.
+    /// Runs readers one after the other, as long as it keeps their turn. Returns whether any is owed then.
+    pub(crate) fn run_turn(&self, turn: Turn, debt: &mut Debt, is_rescued: bool) -> bool {
+        if self.is_alone() && self.reads_are_short() && !self.is_traced() && !self.is_time_to_measure() {
+            self.run_in_hand(turn, debt);
+        } else {
+            self.run_kept(turn, debt, is_rescued);
+        }
+        !debt.is_nothing()
+    }
+
+    /// [`run_turn`](Self::run_turn) of a lone worker: there is nobody who could take the next one's turn while a body runs, so
+    /// that it needs no place where others see it.
     #[inline(never)]
-    pub(crate) fn run_turn(&self, turn: Turn, is_rescued: bool) {
-        let mut owed = Owed::nothing();
+    fn run_in_hand(&self, turn: Turn, debt: &mut Debt) {
         let mut turn = Some(turn);
         let mut ran = 0;
         while let Some(now) = turn.take() {
             if self.shared.cancels() {
                 // To be cancelled one by one.
-                owed.settle();
+                debt.settle();
                 now.hand_over();
                 break;
             }
-            let (reader, next) = now.begin(&mut owed);
+            let (reader, next) = now.begin(&mut debt.owed);
+            let finish = Finish(self.shard);
+            let is_ours = reader.run(self.key);
+            match next {
+                Some(next) if self.queue.may_go_on(&self.shared.injector) => turn = Some(next),
+                next => {
+                    debt.settle();
+                    next.and_then(|next| self.queue.keep_turn(next)).into_iter().for_each(Turn::hand_over);
+                }
+            }
+            if is_ours {
+                ran += 1;
+                // The cown is free, or is the next reader's: who waits for this end may look.
+                drop(finish);
+            } else {
+                mem::forget(finish);
+            }
+        }
+        self.count(Event::HandedOver, ran);
+    }
+
+    /// [`run_turn`](Self::run_turn), with the next one's turn where others may take it.
+    #[inline(never)]
+    fn run_kept(&self, turn: Turn, debt: &mut Debt, is_rescued: bool) {
+        let mut turn = Some(turn);
+        let mut ran = 0;
+        while let Some(now) = turn.take() {
+            if self.shared.cancels() {
+                // To be cancelled one by one.
+                debt.settle();
+                now.hand_over();
+                break;
+            }
+            let (reader, next) = now.begin(&mut debt.owed);
             let mut begun = None;
             let mut is_kept = false;
             if let Some(next) = next {
                 let is_first = ran == 0;
                 let to_grant = if is_first && is_rescued { Some(next) } else { self.keep_turn(next) };
                 is_kept = to_grant.is_none();
-                // Not handed over, which would keep one for this worker: a body is about to run.
-                to_grant.into_iter().for_each(Turn::grant);
-                let is_measured = is_rescued || !self.reads_are_short() || self.is_anybody_else();
+                if let Some(turn) = to_grant {
+                    // Not handed over, which would keep one for this worker: a body is about to run.
+                    turn.grant_in_row();
+                    self.pushed();
+                }
+                let is_measured = is_rescued || !self.reads_are_short() || self.is_alone() || self.is_anybody_else();
                 begun = (is_first && is_measured).then(Instant::now);
             }
             let finish = Finish(self.shard);
@@ -79,16 +181,20 @@ impl Worker {
                 self.set_reads_are_short(false);
             }
             turn = self.queue.next_turn(&self.shared.injector);
-            if turn.is_none() {
-                owed.settle();
-            }
-            if is_ours {
-                ran += 1;
-                // Now that the cown is free, or is the next reader's: who waits for this end may look.
-                drop(finish);
-            } else {
+            if !is_ours {
                 // Another runtime has it now.
                 mem::forget(finish);
+                if turn.is_none() {
+                    debt.settle();
+                }
+                continue;
+            }
+            ran += 1;
+            if turn.is_some() {
+                // The cown is the next reader's: who waits for this end may look.
+                drop(finish);
+            } else {
+                debt.leave(finish);
             }
         }
         self.count(Event::HandedOver, ran);
@@ -106,6 +212,14 @@ impl Worker {
             self.shared.idle.kept_back();
         }
         given_back
+    }
+
+    /// Whether a lone worker should look how long a reader takes: for one row of so many.
+    fn is_time_to_measure(&self) -> bool {
+        const ROWS: u32 = 16;
+        let rows = self.rows.get().wrapping_add(1);
+        self.rows.set(rows);
+        rows.is_multiple_of(ROWS)
     }
 
     fn reads_are_short(&self) -> bool {

@@ -20,6 +20,7 @@ use crate::quiesce::Shard;
 use crate::shared::{Remote, Shared};
 use crate::stats::Event;
 use crate::steal::{self, Dice};
+use crate::turn::Debt;
 
 /// How often a searcher goes round again since others were busy with the queues that it saw. After that it
 /// parks, and its last look at the queues keeps it awake if there is still something.
@@ -29,6 +30,10 @@ const ROUNDS: usize = 8;
 /// work that is no longer than that costs nobody a wake, and a worker that finds nothing loses little.
 const PATIENCE: Duration = Duration::from_micros(20);
 
+/// How often it looks meanwhile for what a body that goes on and on keeps waiting. Seldom, as a look takes the line from the
+/// one that writes it for each behavior that it schedules.
+const WATCH_EVERY: Duration = Duration::from_micros(2);
+
 /// Between two of its searches, in spin hints, so that those who work are not disturbed at each step.
 const PAUSES: u32 = 12;
 
@@ -37,6 +42,14 @@ const PAUSES: u32 = 12;
 const SHORTEST_NAP: Duration = Duration::from_micros(50);
 /// See above. Short enough to be no long wait, and long enough that a busy runtime's idle workers take no CPU to speak of.
 const LONGEST_NAP: Duration = Duration::from_millis(1);
+
+/// What a worker was seen to keep back, when it had finished so many.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Watched {
+    at: usize,
+    seen: Seen,
+    finished: u64,
+}
 
 /// What a worker's thread knows of itself.
 pub(crate) struct Worker {
@@ -53,6 +66,8 @@ pub(crate) struct Worker {
     alone: bool,
     pub(crate) queue: Queue,
     dice: Dice,
+    /// How many rows of readers it has begun with, as far as it counts them.
+    pub(crate) rows: Cell<u32>,
     /// Whether this thread runs behaviors now, and not a hook.
     at_work: Cell<bool>,
 }
@@ -115,6 +130,7 @@ pub(crate) fn main(
         alone: shared.remotes.len() == 1,
         queue: Queue::new(remote.borrow_deque(), remote, shared.remotes.len()),
         dice: Dice::new(index as u64),
+        rows: Cell::new(0),
         at_work: Cell::new(false),
     };
     let entered = Entered::new(&worker);
@@ -221,7 +237,7 @@ impl Worker {
 
     /// Tells the others that there is something in the deque.
     #[inline]
-    fn pushed(&self) {
+    pub(crate) fn pushed(&self) {
         if !self.is_alone() {
             self.shared.idle.work_pushed();
         }
@@ -235,40 +251,81 @@ impl Worker {
     /// Runs behaviors until the runtime stops.
     #[inline(never)]
     fn work(&self, hooks: &Hooks) {
+        let mut debt = Debt::new(self.shard);
         loop {
             while let Some(next) = self.next() {
-                match next {
-                    Next::Ready(ready) => self.run(ready),
-                    Next::Turn(turn) => self.run_turn(turn, false),
-                }
+                self.run(next, &mut debt, false);
             }
             match self.look_elsewhere(hooks) {
-                Some(Next::Ready(ready)) => self.run(ready),
-                Some(Next::Turn(turn)) => self.run_turn(turn, true),
+                Some(next) => self.run(next, &mut debt, true),
                 None => return,
             }
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&self) -> Option<Next> {
         self.queue.next(&self.shared.injector, || self.pushed())
     }
 
-    #[inline]
-    fn run(&self, ready: Ready) {
-        let _finish = Finish(self.shard);
+    #[inline(always)]
+    fn run(&self, next: Next, debt: &mut Debt, is_rescued: bool) {
+        let owes = match next {
+            Next::Ready(ready) => self.run_ready(ready, debt),
+            Next::Turn(turn) => self.run_turn(turn, debt, is_rescued),
+        };
+        if owes {
+            self.go_on_in_debt(debt);
+        }
+    }
+
+    /// Runs what comes after readers that are owed, until nothing is.
+    #[inline(never)]
+    fn go_on_in_debt(&self, debt: &mut Debt) {
+        while !debt.is_nothing() {
+            let next = match self.next() {
+                Some(Next::Ready(ready)) if debt.goes_on_with(&ready) => Some(Next::Ready(ready)),
+                next => {
+                    debt.settle();
+                    // If a writer waited for them, it has the cown now.
+                    self.queue.put_back(next, || self.pushed())
+                }
+            };
+            match next {
+                Some(Next::Ready(ready)) => self.run_ready(ready, debt),
+                Some(Next::Turn(turn)) => self.run_turn(turn, debt, false),
+                None => return,
+            };
+        }
+    }
+
+    /// Returns whether it is owed.
+    #[inline(always)]
+    fn run_ready(&self, ready: Ready, debt: &mut Debt) -> bool {
+        let finish = Finish(self.shard);
         if self.shared.cancels() {
-            drop(ready);
-            return;
+            self.cancel(ready, debt);
+            return false;
         }
         #[cfg(feature = "trace")]
-        let outer = self.shared.tracer.is_on().then(|| self.shared.tracer.open(ready.as_ptr()));
-        ready.run();
-        #[cfg(feature = "trace")]
-        if let Some(outer) = outer {
+        if self.shared.tracer.is_on() {
+            // Not owed, so that what it hands over does so before its slice ends.
+            let outer = self.shared.tracer.open(ready.as_ptr());
+            ready.run();
             self.shared.tracer.close(crate::trace::By::Worker(self.index), outer);
+            return false;
         }
+        let is_owed = ready.run_owing(&mut debt.owed);
+        if is_owed {
+            debt.leave(finish);
+        }
+        is_owed
+    }
+
+    #[cold]
+    fn cancel(&self, ready: Ready, debt: &mut Debt) {
+        debt.settle();
+        drop(ready);
     }
 
     /// Own queues are empty: searches, parks, searches again. `None` if the runtime stops.
@@ -278,10 +335,10 @@ impl Worker {
         let mut was = if idle.start_search() { Was::Searching } else { Was::Running };
         loop {
             if was == Was::Searching
-                && let Some(ready) = self.search_for_a_while()
+                && let Some(next) = self.search_for_a_while()
             {
                 idle.found(|look| self.shared.work_left(look));
-                return Some(Next::Ready(ready));
+                return Some(next);
             }
             ledger.look_for_waiters();
             let parked = idle.lie_down(self.index, was, |look| self.shared.work_left(look))?;
@@ -319,11 +376,11 @@ impl Worker {
             nap = (nap * 2).min(LONGEST_NAP);
             let before = mem::replace(&mut watch, self.watch());
             let stuck = watch.iter().find(|now| before.contains(now));
-            if let Some((at, seen, _)) = stuck.copied() {
+            if let Some(stuck) = stuck.copied() {
                 match parked.get_up(|look| self.shared.work_left(look)) {
                     Err(woken) => return Ok(woken.sleep()),
                     // It is running now, and has to go to sleep again in the usual way if another has been faster.
-                    Ok(()) => return self.rescue(at, seen).map_or(Ok(Woken::ToLook), Err),
+                    Ok(()) => return self.rescue(stuck).map_or(Ok(Woken::ToLook), Err),
                 }
             }
             parked.stop_watching();
@@ -331,17 +388,20 @@ impl Worker {
         Ok(parked.sleep())
     }
 
-    /// What the others keep back, and how much each of them has finished.
-    fn watch(&self) -> Vec<(usize, Seen, u64)> {
-        let others = self.shared.remotes.iter().enumerate().filter(|(at, _)| *at != self.index);
-        let kept = |remote: &Remote| remote.newest.seen().into_iter().chain(remote.turn.seen());
-        others
-            .flat_map(|(at, remote)| kept(remote).map(move |seen| (at, seen, self.shared.ledger.counts(at).1)))
-            .collect()
+    /// What the others keep back.
+    fn watch(&self) -> Vec<Watched> {
+        (0..self.shared.remotes.len()).filter(|at| *at != self.index).flat_map(|at| self.kept_by(at)).collect()
+    }
+
+    /// What another worker keeps back.
+    fn kept_by(&self, at: usize) -> impl Iterator<Item = Watched> {
+        let Remote { newest, turn, .. } = &self.shared.remotes[at];
+        let finished = self.shared.ledger.counts(at).1;
+        newest.seen().into_iter().chain(turn.seen()).map(move |seen| Watched { at, seen, finished })
     }
 
     /// Takes what another worker was seen to keep back.
-    fn rescue(&self, at: usize, seen: Seen) -> Option<Next> {
+    fn rescue(&self, Watched { at, seen, .. }: Watched) -> Option<Next> {
         let Remote { newest, turn, .. } = &self.shared.remotes[at];
         let rescued = newest.rescue(seen).map(Next::Ready).or_else(|| turn.rescue(seen).map(Next::Turn))?;
         self.count(Event::Stolen, 1);
@@ -349,15 +409,32 @@ impl Worker {
     }
 
     /// Searches until something comes, or it seems that nothing will.
-    fn search_for_a_while(&self) -> Option<Ready> {
+    fn search_for_a_while(&self) -> Option<Next> {
         let mut since = None;
+        let mut watched: Option<Watched> = None;
+        let mut next_watch = WATCH_EVERY;
         loop {
             if let Some(ready) = self.search() {
-                return Some(ready);
+                return Some(Next::Ready(ready));
             }
             // A lone worker's own queues are empty, and so nothing will come but from outside.
-            if self.is_alone() || since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            if self.is_alone() {
                 return None;
+            }
+            let time = since.get_or_insert_with(Instant::now).elapsed();
+            if time > PATIENCE {
+                return None;
+            }
+            if time >= next_watch {
+                next_watch = time + WATCH_EVERY;
+                let at = watched.map_or_else(|| self.dice.below(self.shared.remotes.len()), |watched| watched.at);
+                let mut now = if at == self.index { None } else { self.kept_by(at).next() };
+                if let Some(stuck) = now.take_if(|now| watched == Some(*now))
+                    && let Some(rescued) = self.rescue(stuck)
+                {
+                    return Some(rescued);
+                }
+                watched = now;
             }
             (0..PAUSES).for_each(|_| std::hint::spin_loop());
         }

@@ -171,14 +171,18 @@ fn readers_starve_nobody_and_are_starved_by_nobody() {
 
 #[test]
 fn when_all_is_quiet_no_reader_holds_a_cown() {
-    for workers in [1, 2] {
+    // Short ones are run by turns, others are granted.
+    for (workers, spins) in [(1, 0), (2, 0), (1, 200), (2, 200)] {
         let runtime = runtime(workers);
         let cown = Cown::new(0);
         for round in 0..5_000 {
             let own = cown.clone();
             drop(runtime.when((), move |()| {
                 for _ in 0..round % 5 {
-                    drop(current().when(read(&own), |value| assert_eq!(*value, 0)));
+                    drop(current().when(read(&own), move |value| {
+                        (0..spins).for_each(|_| std::hint::spin_loop());
+                        assert_eq!(*value, 0);
+                    }));
                 }
             }));
             // It spins for a while, so that it comes right when the last reader has ended.
@@ -191,6 +195,26 @@ fn when_all_is_quiet_no_reader_holds_a_cown() {
             assert!(try_acquire(&cown).is_some(), "round {round} with {workers} workers");
         }
     }
+}
+
+#[test]
+fn the_writer_behind_readers_comes_before_what_has_nothing_to_do_with_them() {
+    let runtime = runtime(1);
+    let (cown, order) = (Cown::new(0), Arc::new(Mutex::new(Vec::new())));
+    let (own, said) = (cown.clone(), order.clone());
+    drop(runtime.when((), move |()| {
+        let say = |what| {
+            let said = said.clone();
+            move || said.lock().unwrap().push(what)
+        };
+        let [first, second, third, stranger] = ["read", "read", "write", "stranger"].map(say);
+        drop(current().when((), move |()| stranger()));
+        drop(current().when(read(&own), move |_| first()));
+        drop(current().when(read(&own), move |_| second()));
+        drop(current().when(&own, move |_| third()));
+    }));
+    runtime.wait(Some(LONG)).unwrap();
+    assert_eq!(*order.lock().unwrap(), ["read", "read", "write", "stranger"]);
 }
 
 #[test]
