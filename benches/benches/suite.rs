@@ -1,8 +1,10 @@
 //! The one way in which all suites measure, as `CASE/ENGINE/WORKERS`.
 //!
-//! The rounds of a case are run first, one of each engine in an order that changes from round to round; criterion is then
-//! told their times, for its statistics and its files. Those no longer say which times are of the same round, so the rounds themselves are
-//! written too, into `rounds.json` in the folder `CRITERION_HOME`, if there is that variable:
+//! The rounds are run first, each of all cases, and of a case all engines, in an order that changes from round to round. So the
+//! rounds of one case are spread over the whole run: a machine may change for seconds at a time, and then for a few rounds
+//! of each case instead of for all of one. Criterion is then told their times, for its statistics and its files. Those no
+//! longer say which times are of the same round, so the rounds themselves are written too, into `rounds.json` in the folder
+//! `CRITERION_HOME`, if there is that variable:
 //!
 //! ```json
 //! {"allocator": "mimalloc",
@@ -20,10 +22,11 @@ use std::time::{Duration, Instant};
 
 use bocage_benches::{Measured, allocator, latencies, latency, programs};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use regex::Regex;
 use serde_json::{Value, json};
 
 /// How many rounds there are, unless told otherwise.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 21;
 
 /// The fewest samples that criterion is content with; fewer rounds are told twice.
 const FEWEST_SAMPLES: usize = 10;
@@ -37,11 +40,19 @@ type Times = BTreeMap<&'static str, Vec<Duration>>;
 /// Measures all programs whose name `wanted` wants, on every engine, and W10 with `latency`.
 pub fn measure(wanted: impl Fn(&str) -> bool, latency: bool) {
     let mut suite = Suite::new();
-    for measured in programs().into_iter().filter(|measured| wanted(measured.case)) {
-        let Measured { case, behaviors, engines } = &measured;
-        let names: Vec<_> = engines.iter().map(|(name, _)| *name).collect();
-        let count = suite.rounds;
-        suite.tell(case, &names, *behaviors, |workers| rounds(count, &measured, workers));
+    let programs: Vec<_> = programs().into_iter().filter(|measured| wanted(measured.case)).collect();
+    let rounds = suite.rounds;
+    let mut spread = spread(rounds, &programs);
+    for (at, measured) in programs.iter().enumerate() {
+        let names: Vec<_> = measured.engines.iter().map(|(name, _)| *name).collect();
+        suite.tell(measured.case, &names, measured.behaviors, |workers| {
+            // Criterion may want one that seemed not to be asked for.
+            spread.remove(&(at, workers)).unwrap_or_else(|| {
+                let mut times = Times::new();
+                (0..rounds).for_each(|number| round(number, measured, workers, &mut times));
+                times
+            })
+        });
     }
     if latency {
         suite.latency();
@@ -97,7 +108,7 @@ impl Suite {
     }
 
     /// Tells criterion what `measure` measures with one worker and with two, unless it wants none of it.
-    fn tell(&mut self, case: &str, engines: &[&'static str], behaviors: u64, measure: impl Fn(usize) -> Times) {
+    fn tell(&mut self, case: &str, engines: &[&'static str], behaviors: u64, mut measure: impl FnMut(usize) -> Times) {
         let rounds = self.rounds;
         let mut group = self.criterion.benchmark_group(case);
         group.throughput(Throughput::Elements(behaviors)).sampling_mode(SamplingMode::Flat);
@@ -136,27 +147,47 @@ impl Suite {
     }
 }
 
-fn rounds(count: usize, measured: &Measured, workers: usize) -> Times {
-    let Measured { case, behaviors, engines } = measured;
-    let mut times = Times::new();
-    for number in 0..count {
-        // In another order each time: what an engine leaves behind, such as threads that end, is the next one's to bear, and
-        // that is not to be always the same one.
-        let mut order: Vec<_> = engines.iter().enumerate().collect();
-        order.sort_by_key(|(at, _)| shuffled(number, *at));
-        for (_, (name, round)) in order {
-            // The first of two finds the caches and the memory as another engine left them: it warms up.
-            let both = [(); 2].map(|()| {
-                let begun = Instant::now();
-                let counted = round(workers, *behaviors);
-                let time = begun.elapsed();
-                assert_eq!(counted, *behaviors, "{case} on {name} loses behaviors");
-                time
-            });
-            times.entry(name).or_default().push(both[1]);
+/// The rounds of all programs that the command line asks for, by their place and the number of workers.
+fn spread(rounds: usize, programs: &[Measured]) -> BTreeMap<(usize, usize), Times> {
+    let mut spread = BTreeMap::new();
+    let args: Vec<_> = env::args().skip(1).collect();
+    // Criterion does not measure otherwise.
+    if !args.iter().any(|arg| arg == "--bench") {
+        return spread;
+    }
+    let filter = args.iter().find(|arg| !arg.starts_with('-')).and_then(|arg| Regex::new(arg).ok());
+    let is_asked_for = |measured: &Measured, workers| {
+        let ids = measured.engines.iter().map(|(name, _)| format!("{}/{name}/{workers}", measured.case));
+        filter.as_ref().is_none_or(|filter| ids.into_iter().any(|id| filter.is_match(&id)))
+    };
+    for number in 0..rounds {
+        for (at, measured) in programs.iter().enumerate() {
+            for workers in [1, 2].into_iter().filter(|workers| is_asked_for(measured, *workers)) {
+                round(number, measured, workers, spread.entry((at, workers)).or_default());
+            }
         }
     }
-    times
+    spread
+}
+
+/// One round of each engine.
+fn round(number: usize, measured: &Measured, workers: usize, times: &mut Times) {
+    let Measured { case, behaviors, engines } = measured;
+    // In another order each time: what an engine leaves behind, such as threads that end, is the next one's to bear, and
+    // that is not to be always the same one.
+    let mut order: Vec<_> = engines.iter().enumerate().collect();
+    order.sort_by_key(|(at, _)| shuffled(number, *at));
+    for (_, (name, round)) in order {
+        // The first of two finds the caches and the memory as another engine left them: it warms up.
+        let both = [(); 2].map(|()| {
+            let begun = Instant::now();
+            let counted = round(workers, *behaviors);
+            let time = begun.elapsed();
+            assert_eq!(counted, *behaviors, "{case} on {name} loses behaviors");
+            time
+        });
+        times.entry(name).or_default().push(both[1]);
+    }
 }
 
 /// A number for each engine of a round, the same in each run.
