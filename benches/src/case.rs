@@ -264,7 +264,8 @@ pub struct Readers<const READS: bool, const WORKS: bool>;
 
 impl<const READS: bool, const WORKS: bool> Case for Readers<READS, WORKS> {
     const NAME: &'static str = if WORKS { "W7-1us" } else { "W7" };
-    const BEHAVIORS: u64 = if WORKS { 10_000 } else { 100_000 };
+    // With a microsecond in each, enough that threads which start and end are a hundredth of a round.
+    const BEHAVIORS: u64 = if WORKS { 40_000 } else { 100_000 };
 
     fn root<E: Engine>(place: E::Place<'_>, behaviors: u64, counted: &Counted) {
         const WRITE_EVERY: u64 = 20;

@@ -168,8 +168,9 @@ impl Worker {
                     turn.grant_in_row();
                     self.pushed();
                 }
-                let is_measured = is_rescued || !self.reads_are_short() || self.is_alone() || self.is_anybody_else();
-                begun = (is_first && is_measured).then(Instant::now);
+                let is_measured =
+                    is_first && (is_rescued || !self.reads_are_short() || self.is_alone() || self.is_anybody_else());
+                begun = is_measured.then(Instant::now);
             }
             let finish = Finish(self.shard);
             let is_ours = reader.run(self.key);

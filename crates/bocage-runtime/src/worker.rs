@@ -332,6 +332,8 @@ impl Worker {
     #[cold]
     fn look_elsewhere(&self, hooks: &Hooks) -> Option<Next> {
         let Shared { idle, ledger, .. } = self.shared;
+        // Before a search, so that who waits need not wait for the end of that. It is looked again when it has failed.
+        ledger.look_for_waiters();
         let mut was = if idle.start_search() { Was::Searching } else { Was::Running };
         loop {
             if was == Was::Searching
