@@ -8,7 +8,7 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::acquire::{in_order, link, swap_tail};
+use crate::acquire::{link, swap_tail};
 use crate::behavior::{Arrival, Header};
 use crate::block::{self, Fill};
 use crate::cown::{Cown, CownHeader};
@@ -16,6 +16,7 @@ use crate::executor::Executor;
 use crate::grant;
 use crate::handle::{Handle, fill, with_guards};
 use crate::leftover::Leftover;
+use crate::order::in_order;
 use crate::request::Requests;
 use crate::slot::Slot;
 

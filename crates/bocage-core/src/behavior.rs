@@ -32,6 +32,7 @@
 use core::ptr::NonNull;
 
 use crate::cown::{CownHeader, EMPTY, POISONED};
+use crate::prefetch::prefetch;
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, Ordering};
 use crate::turn::{Owing, Turn};
@@ -266,16 +267,10 @@ impl Header {
         counts.pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Lets the part of the block come into the cache that its run will want.
+    /// Lets the part of the block come into the cache that its run will want: where the executor and the body begin.
     #[inline]
     pub(crate) fn prefetch(this: NonNull<Self>) {
-        #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
-        // SAFETY: a hint, for whatever address.
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-                this.as_ptr().cast::<i8>().wrapping_add(40),
-            );
-        }
+        prefetch(this.as_ptr().cast::<u8>().wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
     }
 
     /// The result's cown, which counts the block's references.

@@ -112,6 +112,7 @@ use core::ptr;
 
 use crate::behavior::Header;
 use crate::cown::CownHeader;
+use crate::prefetch::prefetch;
 use crate::stall;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -166,6 +167,18 @@ impl Want {
 
     pub(crate) fn reads(self) -> bool {
         self.0.addr() & READS != 0
+    }
+
+    /// By which requests are put in order, before any is included in another: first by the cown, of which a write comes first.
+    pub(crate) fn order(self) -> usize {
+        debug_assert!(!self.is_included());
+        self.0.addr()
+    }
+
+    /// Lets the cown's front come into the cache.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        prefetch(self.cown());
     }
 
     /// Of a behavior that may want others too.
@@ -411,14 +424,11 @@ impl Word {
     /// Lets the successor's block come into the cache, if there is one already: the release will want it.
     #[inline]
     pub(crate) fn prefetch_successor(&self) {
-        #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+        // A model has no use for one step more.
+        #[cfg(not(loom))]
+        // Relaxed: nothing is read there.
         if let Some(successor) = address(self.0.load(Ordering::Relaxed)) {
-            // SAFETY: a hint, for whatever address.
-            unsafe {
-                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-                    successor.as_ptr().cast::<i8>().wrapping_sub(8),
-                )
-            }
+            prefetch(successor.as_ptr().cast::<u8>().wrapping_sub(8));
         }
     }
 
