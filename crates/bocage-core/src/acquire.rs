@@ -230,6 +230,9 @@ unsafe fn enqueue(header: NonNull<Header>, requests: usize, may_only_read: bool,
             [] => Enqueued::Ready,
             [slot] => enqueue_one(header, slot, may_only_read, left),
             [a, b] if a.want.cown() != b.want.cown() => {
+                // As in `in_order`.
+                b.want.prefetch();
+                a.want.prefetch();
                 let ordered = if a.want.cown() < b.want.cown() { [a, b] } else { [b, a] };
                 enqueue_all(header, &ordered.map(NonNull::from), left).into()
             }
