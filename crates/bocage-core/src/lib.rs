@@ -34,7 +34,8 @@
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior;
 //!   `block.rs`, the same with its types: made, run and freed.
 //! - `acquire.rs`, the enqueuer's side (two phases), `order.rs`, which cown comes first, and `leftover.rs`, what it frees at the
-//!   end; `release.rs`, the releaser's side; `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a cown from hand to hand.
+//!   end; `release.rs`, the releaser's side; `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a
+//!   cown from hand to hand.
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.

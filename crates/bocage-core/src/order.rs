@@ -83,6 +83,8 @@ unsafe fn merged(header: NonNull<Header>, order: &mut [NonNull<Slot>]) -> &mut [
 /// Sorts up to [`ORDERED_ON_STACK`] by their keys, and keeps the order of those whose keys are equal: counts for each how
 /// many come before it. More steps than others take, and none that a processor would have to guess.
 fn sort_few<T: Copy>(few: &mut [T], key: impl Fn(&T) -> usize) {
+    let Some(first) = few.first() else { return };
+    let mut sorted = [*first; ORDERED_ON_STACK];
     let mut keys = [0; ORDERED_ON_STACK];
     let mut before = [0_u8; ORDERED_ON_STACK];
     let (keys, before) = (&mut keys[..few.len()], &mut before[..few.len()]);
@@ -96,14 +98,10 @@ fn sort_few<T: Copy>(few: &mut [T], key: impl Fn(&T) -> usize) {
         }
         before[later] = place;
     }
-    let mut sorted = [MaybeUninit::uninit(); ORDERED_ON_STACK];
     for (one, place) in few.iter().zip(&*before) {
-        sorted[usize::from(*place)].write(*one);
+        sorted[usize::from(*place)] = *one;
     }
-    for (place, one) in few.iter_mut().zip(&sorted) {
-        // SAFETY: the places are those from zero on, each once, since of each two one comes before the other.
-        *place = unsafe { one.assume_init() };
-    }
+    few.copy_from_slice(&sorted[..few.len()]);
 }
 
 mod scratch {
