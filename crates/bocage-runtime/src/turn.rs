@@ -81,6 +81,13 @@ impl Drop for Debt {
     }
 }
 
+/// Has the readers of a turn cancelled: one by one, as they come from the queue.
+#[cold]
+fn cancel(turn: Turn, debt: &mut Debt) {
+    debt.settle();
+    turn.hand_over();
+}
+
 impl Worker {
     /// Takes in the turn of readers, of which the first was scheduled by a body that still runs.
     #[inline]
@@ -118,9 +125,7 @@ impl Worker {
         let mut ran = 0;
         while let Some(now) = turn.take() {
             if self.shared.cancels() {
-                // To be cancelled one by one.
-                debt.settle();
-                now.hand_over();
+                cancel(now, debt);
                 break;
             }
             let (reader, next) = now.begin(&mut debt.owed);
@@ -151,9 +156,7 @@ impl Worker {
         let mut ran = 0;
         while let Some(now) = turn.take() {
             if self.shared.cancels() {
-                // To be cancelled one by one.
-                debt.settle();
-                now.hand_over();
+                cancel(now, debt);
                 break;
             }
             let (reader, next) = now.begin(&mut debt.owed);
