@@ -66,6 +66,11 @@ pub(crate) unsafe fn owing(header: NonNull<Header>, slot: &Slot, owed: &mut Owed
             read(header, &slot.word, cown);
             return (Ran::Ended, release_result(header));
         }
+        if slot.word.successor().is_some() {
+            // Most come here: then there is nothing to leave.
+            owed.put_reader(cown);
+            return (Ran::Owed, true);
+        }
         let left = leave(header, &slot.word, cown);
         owed.put_reader(cown);
         let is_last = match left {

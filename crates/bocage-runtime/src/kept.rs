@@ -3,15 +3,45 @@
 //! A worker has two: for the *newest* behavior that a body on it scheduled, and for the *turn* of the readers that come
 //! after the one that it runs.
 //!
+//! # The place
+//!
 //! | from    | to      | who            | when                                                                     |
 //! |---------|---------|----------------|--------------------------------------------------------------------------|
 //! | empty   | a token | the owner      | a body scheduled it, or it is next                                       |
 //! | a token | another | the owner      | a body scheduled that; the owner moves the first to its deque            |
 //! | a token | empty   | the owner      | its body has ended: it goes on with this, or shares it with others       |
-//! | a token | empty   | another worker | the owner did not get to it while that one searched or watched           |
 //!
-//! Only the owner puts something there, so that it may fill an empty place by a store. What it takes or replaces it
-//! exchanges, as somebody may rescue it at the same time: one of the two gets it.
+//! Only the owner writes there, and it does so for each behavior or nearly, so that neither an exchange nor a fence
+//! may be in it: either would wait until all that was written before has left the core. So a rescuer, who is rare, takes nothing
+//! from the place. It claims what it has seen there.
+//!
+//! # The claim
+//!
+//! | value     | meaning                                             |
+//! |-----------|-----------------------------------------------------|
+//! | *free*    | nobody claims anything                              |
+//! | *asked*   | somebody would like to have what it has seen        |
+//! | *refused* | the owner wanted that for itself                    |
+//! | a token   | whoever asked has it, and the place is really empty |
+//!
+//! | from      | to        | who         | when                                                                   |
+//! |-----------|-----------|-------------|------------------------------------------------------------------------|
+//! | *free*    | *asked*   | a rescuer   | it begins                                                              |
+//! | *asked*   | a token   | the rescuer | after its barrier it saw just that in the place                        |
+//! | *asked*   | *free*    | the rescuer | it saw something else                                                  |
+//! | *asked*   | *refused* | the owner   | after its own barrier, which follows its write to the place            |
+//! | *refused* | *free*    | the rescuer | it ends                                                                |
+//! | a token   | *free*    | the owner   | the same as when it refuses: it has learned that this token is not its |
+//!
+//! # Why a token is had by one
+//!
+//! The owner writes the place, passes its [`Barrier`], and looks at the claim. The rescuer writes the claim, passes its own,
+//! and looks at the place. So either the owner sees that somebody asked, and of *refused* and the token one comes first; or
+//! the rescuer sees that the place has been written. That may be by the same token again, or by one that has its
+//! address: then it is there now, and its owner has still to pass the barrier before it can have it back.
+//!
+//! The owner never waits for a rescuer, nor a rescuer for the owner or for another rescuer: whoever finds the claim not *free*
+//! gives up.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,9 +50,17 @@ use std::ptr::{self, NonNull};
 use bocage_core::{Ready, Turn};
 use crossbeam_utils::CachePadded;
 
+use crate::barrier::Barrier;
 use crate::sync::{AtomicPtr, Ordering};
 
-/// What can be kept: as a pointer.
+/// Nobody claims anything.
+const FREE: *mut () = ptr::null_mut();
+/// Somebody asks.
+const ASKED: *mut () = ptr::without_provenance_mut(1);
+/// The owner has refused.
+const REFUSED: *mut () = ptr::without_provenance_mut(2);
+
+/// What can be kept: as a pointer, aligned to four bytes at least.
 pub trait Token: Send {
     /// As such.
     fn into_raw(self) -> NonNull<()>;
@@ -58,7 +96,16 @@ impl Token for Turn {
 }
 
 /// See the module's page.
-pub struct Kept<T>(CachePadded<AtomicPtr<()>>, PhantomData<fn(T) -> T>);
+pub struct Kept<T> {
+    line: CachePadded<Line>,
+    of: PhantomData<fn(T) -> T>,
+}
+
+struct Line {
+    place: AtomicPtr<()>,
+    claim: AtomicPtr<()>,
+    barrier: Barrier,
+}
 
 /// What stood there when somebody looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +113,8 @@ pub struct Seen(NonNull<()>);
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self(CachePadded::new(AtomicPtr::new(ptr::null_mut())), PhantomData)
+        let (place, claim) = (AtomicPtr::new(ptr::null_mut()), AtomicPtr::new(FREE));
+        Self { line: CachePadded::new(Line { place, claim, barrier: Barrier::new() }), of: PhantomData }
     }
 }
 
@@ -80,51 +128,170 @@ impl<T: Token> Kept<T> {
     /// The owner's: puts it there, and gives what was there before. `shared` says whether anybody else may look.
     #[inline]
     pub fn put(&self, token: T, shared: bool) -> Option<T> {
+        let place = &self.line.place;
         let new = token.into_raw().as_ptr();
-        // Relaxed: nobody else puts anything there.
-        let before = self.0.load(Ordering::Relaxed);
+        // Relaxed: nobody else writes there.
+        let before = place.load(Ordering::Relaxed);
+        // Release: pairs with the Acquire in `rescue`.
+        place.store(new, Ordering::Release);
         if before.is_null() || !shared {
-            // Release: pairs with the Acquire in `rescue`.
-            self.0.store(new, Ordering::Release);
             return Self::token(before);
         }
-        // Release: as above. What the owner itself put there needs no Acquire.
-        Self::token(self.0.swap(new, Ordering::Release))
+        match self.claimed() {
+            None => Self::token(before),
+            Some(taken) if taken.as_ptr() == before => None,
+            Some(taken) => {
+                // It was looked for by an address that has been used again.
+                debug_assert_eq!(taken.as_ptr(), new);
+                // Relaxed: nothing is read on the strength of it.
+                place.store(ptr::null_mut(), Ordering::Relaxed);
+                Self::token(before)
+            }
+        }
+    }
+
+    /// The owner's: puts it there, where nothing is.
+    #[inline]
+    pub fn fill(&self, token: T) {
+        debug_assert!(self.seen().is_none(), "what is there would be lost");
+        // Release: as in `put`.
+        self.line.place.store(token.into_raw().as_ptr(), Ordering::Release);
     }
 
     /// The owner's: takes what is there.
     #[inline]
     pub fn take(&self, shared: bool) -> Option<T> {
-        // Relaxed, all: the owner put it there.
-        let there = self.0.load(Ordering::Relaxed);
+        let place = &self.line.place;
+        // Relaxed, both: only the owner writes there, and nothing is read on the strength of an empty place.
+        let there = place.load(Ordering::Relaxed);
         if there.is_null() {
             return None;
         }
-        if shared {
-            return Self::token(self.0.swap(ptr::null_mut(), Ordering::Relaxed));
+        place.store(ptr::null_mut(), Ordering::Relaxed);
+        if shared && self.claimed().is_some() { None } else { Self::token(there) }
+    }
+
+    /// The owner's, when it has written over a token: what somebody else has of that and what is there now. Nobody gets either
+    /// afterwards who has asked before.
+    #[inline]
+    fn claimed(&self) -> Option<NonNull<()>> {
+        self.line.barrier.light();
+        // Relaxed: nothing is read on the strength of it. That it is not older than the barrier allows is what that is for.
+        let claim = self.line.claim.load(Ordering::Relaxed);
+        if claim == FREE || claim == REFUSED { None } else { self.refuse() }
+    }
+
+    #[cold]
+    fn refuse(&self) -> Option<NonNull<()>> {
+        let claim = &self.line.claim;
+        // Relaxed, all: of a token that another has, the owner uses nothing.
+        match claim.compare_exchange(ASKED, REFUSED, Ordering::Relaxed, Ordering::Relaxed) {
+            Err(taken) if taken != FREE && taken != REFUSED => {
+                claim.store(FREE, Ordering::Relaxed);
+                NonNull::new(taken)
+            }
+            _ => None,
         }
-        self.0.store(ptr::null_mut(), Ordering::Relaxed);
-        Self::token(there)
     }
 
     /// A look.
     #[inline]
     pub fn seen(&self) -> Option<Seen> {
-        // Relaxed: nothing is read on the strength of it.
-        NonNull::new(self.0.load(Ordering::Relaxed)).map(Seen)
+        // Relaxed, both: nothing is read on the strength of it.
+        let there = NonNull::new(self.line.place.load(Ordering::Relaxed))?;
+        (self.line.claim.load(Ordering::Relaxed) != there.as_ptr()).then_some(Seen(there))
     }
 
-    /// Another worker's: takes it, if it is the one that was seen.
+    /// Another worker's: takes it, if it is the one that was seen. May take some microseconds, of all that work.
     pub fn rescue(&self, seen: Seen) -> Option<T> {
-        // Acquire: pairs with the Release in `put`. Relaxed on failure: nothing is read.
-        let there = self.0.compare_exchange(seen.0.as_ptr(), ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed);
-        there.ok().and_then(Self::token)
+        let Line { place, claim, barrier } = &*self.line;
+        // Relaxed, and on failure too: the barrier orders it.
+        claim.compare_exchange(FREE, ASKED, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        let is_passed = barrier.heavy();
+        // Acquire: pairs with the Release in `put`.
+        let there = place.load(Ordering::Acquire);
+        let verdict = if is_passed && there == seen.0.as_ptr() { there } else { FREE };
+        // Relaxed, all: who looks at it reads nothing on the strength of it.
+        if claim.compare_exchange(ASKED, verdict, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            claim.store(FREE, Ordering::Relaxed);
+            return None;
+        }
+        Self::token(verdict)
     }
 
     #[inline]
     fn token(raw: *mut ()) -> Option<T> {
-        // SAFETY: put there by `put`, and taken out by whoever made the exchange (or, of a place that nobody else looks
-        // at, the store), which is us.
+        // SAFETY: put there by `put`, and had by one, as the module's page says, which is the caller.
         NonNull::new(raw).map(|raw| unsafe { T::from_raw(raw) })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU8};
+    use std::thread;
+
+    use super::*;
+
+    /// One of many, by its address.
+    struct Card<'a>(&'a AtomicU8);
+
+    impl Card<'_> {
+        fn play(self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Token for Card<'_> {
+        fn into_raw(self) -> NonNull<()> {
+            // Only an address; each is a multiple of four.
+            NonNull::from(self.0).cast()
+        }
+
+        unsafe fn from_raw(raw: NonNull<()>) -> Self {
+            // SAFETY: from `into_raw`, of cards that outlive the test.
+            Self(unsafe { raw.cast().as_ref() })
+        }
+    }
+
+    /// Set when its scope ends, also by a panic.
+    struct SetAtEnd<'a>(&'a AtomicBool);
+
+    impl Drop for SetAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The owner keeps cards, one over the other or one after the other, as fast as it can, while two threads rescue. What the
+    /// system's barrier does a model can't show.
+    ///
+    /// Caught: a barrier that asks the system for nothing (in most runs a card was had twice).
+    #[test]
+    fn each_card_is_had_once() {
+        const CARDS: usize = 400_000;
+        #[repr(align(4))]
+        struct Place(AtomicU8);
+        let cards: Vec<_> = (0..CARDS).map(|_| Place(AtomicU8::new(0))).collect();
+        let (kept, done) = (Kept::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        kept.seen().and_then(|seen| kept.rescue(seen)).into_iter().for_each(Card::play);
+                    }
+                });
+            }
+            let _done = SetAtEnd(&done);
+            for (i, card) in cards.iter().enumerate() {
+                kept.put(Card(&card.0), true).into_iter().for_each(Card::play);
+                if i % 3 > 0 {
+                    kept.take(true).into_iter().for_each(Card::play);
+                }
+            }
+            kept.take(true).into_iter().for_each(Card::play);
+        });
+        let wrong = cards.iter().enumerate().find(|(_, card)| card.0.load(Ordering::Relaxed) != 1);
+        assert!(wrong.is_none(), "card {} was had {:?} times", wrong.unwrap().0, wrong.unwrap().1.0);
     }
 }

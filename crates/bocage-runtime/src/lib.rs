@@ -91,6 +91,7 @@ mod turn;
 #[cfg(not(loom))]
 mod worker;
 
+mod barrier;
 #[cfg(not(loom))]
 mod inbox;
 #[cfg(not(loom))]

@@ -30,8 +30,7 @@
 //! A worker keeps back, for itself, the newest behavior that its body scheduled, and the readers whose turn comes after
 //! the one that it runs (see [`crate::queue`]): most bodies end soon. In case this one does not, somebody has to look: the
 //! watcher, of which there is one at most, and who sleeps for a time that doubles up to a bound. What it sees twice, without
-//! its owner having finished anything in between, it takes. So what is kept needs no wake if there is a watcher, and counts as
-//! work to be seen if there is none. If all are parked nobody watches, and an idle runtime sleeps.
+//! its owner having finished anything in between, it takes. If all are parked nobody watches, and an idle runtime sleeps.
 //!
 //! A searcher that finds nothing else looks in the same way, at shorter intervals, since it is awake anyway. That changes
 //! nothing here: it takes what it finds as it takes what it steals.
@@ -39,13 +38,15 @@
 //! # The rules
 //!
 //! 1. *Push*: make the behavior visible in a queue that others can take from, then fence, then look at the
-//!    word. If somebody is parked and nobody searches (nor watches, for what is kept back), wake one.
+//!    word. If somebody is parked and nobody searches, wake one.
 //! 2. *Last look*: whoever changes the word and thereby leaves nobody searching (a searcher that found
 //!    something or parks, a runner that parks) fences and looks at all queues once more. If a behavior is
 //!    visible and somebody is parked, wake one, which may be oneself.
 //! 3. A woken worker is SEARCHING from the moment it is woken, not from when it opens its eyes: until it
 //!    has searched, every push finds a searcher and wakes nobody. So a need gives one wake, and a burst
 //!    gives a chain of them: each searcher that finds something, and sees more, wakes the next (rule 2).
+//! 4. *Keep back*: look at the word, with no fence. If somebody is parked, and nobody searches or watches, wake one.
+//! 5. *Last watch*: whoever becomes RUNNING does the same if another worker is RUNNING, whose look may have been before.
 //!
 //! # Why no wake is lost
 //!
@@ -66,6 +67,15 @@
 //!
 //! Work in the slot or the queue of a worker itself needs no wake for that worker: it parks only after it
 //! found both empty, and only it fills them.
+//!
+//! # Why nothing that is kept back is forgotten
+//!
+//! Say that the word *provides* if nobody is parked, somebody searches, or somebody watches: then nothing is left to do for
+//! what is kept back now, since a searcher looks itself and, when it parks, watches if nobody does. A worker that keeps
+//! something back may see an old word, but none older than its own last change of it. If that did not provide, rule 4 wakes
+//! one. If it did, and a later one does not, then somebody changed it so in between, while the worker was running: not
+//! by parking, which leaves a watcher unless all are parked; nor by waking somebody, who searches then; hence by becoming
+//! RUNNING. Rule 5 is for that one, who sees two running workers in the word that it leaves.
 //!
 //! # Sleeping
 //!
@@ -97,6 +107,11 @@ fn parked(word: u64) -> u64 {
 
 fn watched(word: u64) -> bool {
     word & WATCHING != 0
+}
+
+/// Whether nothing is left to do for what is kept back.
+fn provides(word: u64) -> bool {
+    parked(word) == 0 || searching(word) > 0 || watched(word)
 }
 
 /// The flag of a worker that is parked, or not on the list at all.
@@ -153,15 +168,6 @@ pub enum Woken {
     ToStop,
 }
 
-/// Which work a last look is to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// All queues.
-    Queues,
-    /// What each worker keeps back too, as nobody watches that.
-    Kept,
-}
-
 /// A worker on the list of sleepers, not yet asleep.
 #[must_use = "a worker on the list is woken in the belief that it sleeps"]
 pub struct Parked<'a> {
@@ -201,14 +207,11 @@ impl Idle {
         parked(word) > 0 || searching(word) > 0
     }
 
-    /// Told by a worker that keeps something back for itself (rule 1).
+    /// Told by a worker that keeps something back for itself (rule 4).
     #[inline]
     pub fn kept_back(&self) {
-        // Pairs with the fence before a last look, as in `work_pushed`.
-        fence(Ordering::SeqCst);
-        // Relaxed: as in `work_pushed`.
-        let word = self.word.load(Ordering::Relaxed);
-        if parked(word) > 0 && searching(word) == 0 && !watched(word) {
+        // Relaxed: an old word does, see the module's proof.
+        if !provides(self.word.load(Ordering::Relaxed)) {
             self.wake_one();
         }
     }
@@ -228,14 +231,23 @@ impl Idle {
     }
 
     /// SEARCHING to RUNNING. `work_left` looks at all queues, if it comes to that (rule 2).
-    pub fn found(&self, work_left: impl FnOnce(Look) -> bool) {
+    pub fn found(&self, work_left: impl FnOnce() -> bool) {
         // Relaxed: the fence in `last_look` orders it.
-        let before = self.word.fetch_sub(SEARCHING, Ordering::Relaxed);
-        self.last_look(before - SEARCHING, work_left);
+        let word = self.word.fetch_sub(SEARCHING, Ordering::Relaxed) - SEARCHING;
+        self.last_watch(word);
+        self.last_look(word, work_left);
+    }
+
+    /// Rule 5, for whoever is RUNNING since it left `word`.
+    fn last_watch(&self, word: u64) {
+        let running = self.flags.len() as u64 - parked(word) - searching(word);
+        if running > 1 && !provides(word) {
+            self.wake_one();
+        }
     }
 
     /// To PARKED or WATCHING, on the list. `None` if the runtime stops; a searching worker is then no longer counted.
-    pub fn lie_down(&self, worker: usize, was: Was, work_left: impl FnOnce(Look) -> bool) -> Option<Parked<'_>> {
+    pub fn lie_down(&self, worker: usize, was: Was, work_left: impl FnOnce() -> bool) -> Option<Parked<'_>> {
         let leaves = match was {
             Was::Running => 0,
             Was::Searching => SEARCHING,
@@ -262,16 +274,16 @@ impl Idle {
     }
 
     /// Rule 2, for whoever left `word`.
-    fn last_look(&self, word: u64, work_left: impl FnOnce(Look) -> bool) {
+    fn last_look(&self, word: u64, work_left: impl FnOnce() -> bool) {
         if searching(word) > 0 {
             return;
         }
-        // Pairs with the fence in `work_pushed` and `kept_back`, and with itself.
+        // Pairs with the fence in `work_pushed`, and with itself.
         fence(Ordering::SeqCst);
         // Relaxed: the fence orders it. A new look, since a thief leaves with more than it runs: whoever parked since
         // `word` may have looked too early to see what is in the thief's queue, and then it is for us to see him.
         let word = self.word.load(Ordering::Relaxed);
-        if parked(word) > 0 && work_left(if watched(word) { Look::Queues } else { Look::Kept }) {
+        if parked(word) > 0 && work_left() {
             self.wake_one();
         }
     }
@@ -351,7 +363,7 @@ impl Parked<'_> {
     }
 
     /// WATCHING to RUNNING. Gives itself back if somebody has woken it meanwhile: then it is SEARCHING, or to stop.
-    pub fn get_up(self, work_left: impl FnOnce(Look) -> bool) -> Result<(), Self> {
+    pub fn get_up(self, work_left: impl FnOnce() -> bool) -> Result<(), Self> {
         let word = {
             let mut sleepers = lock(&self.idle.sleepers);
             let Some(at) = sleepers.list.iter().position(|sleeper| sleeper.worker == self.worker) else {
@@ -361,6 +373,7 @@ impl Parked<'_> {
             // Relaxed: the fence in `last_look` orders it.
             self.idle.word.fetch_sub(change, Ordering::Relaxed) - change
         };
+        self.idle.last_watch(word);
         self.idle.last_look(word, work_left);
         Ok(())
     }

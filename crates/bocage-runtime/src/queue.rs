@@ -123,6 +123,12 @@ impl Queue {
         self.turn.put(turn, self.shared)
     }
 
+    /// The same, for whoever has just taken one out.
+    #[inline]
+    pub(crate) fn put_turn(&self, turn: Turn) {
+        self.turn.fill(turn);
+    }
+
     /// Whether it keeps one.
     #[inline]
     pub(crate) fn has_turn(&self) -> bool {

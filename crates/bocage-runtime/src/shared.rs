@@ -23,7 +23,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::kept::Kept;
 use crate::owner::Owner;
-use crate::park::{Idle, Look};
+use crate::park::Idle;
 use crate::pending::{Pending, Register};
 use crate::quiesce::{Ledger, OUTSIDE};
 use crate::stats::{Counters, WorkerStats};
@@ -200,10 +200,8 @@ impl Shared {
     }
 
     /// Whether a behavior is visible where anybody may take it.
-    pub(crate) fn work_left(&self, look: Look) -> bool {
-        let kept = |remote: &Remote| remote.newest.seen().is_some() || remote.turn.seen().is_some();
-        let left = |remote: &Remote| !remote.stealer.is_empty() || look == Look::Kept && kept(remote);
-        !self.injector.is_empty() || self.remotes.iter().any(left)
+    pub(crate) fn work_left(&self) -> bool {
+        !self.injector.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
     }
 
     /// What each worker has counted since this memory exists.

@@ -1,7 +1,7 @@
 //! The one door through which the lock-free parts of this crate reach atomics, locks and threads.
 //!
 //! Under `cfg(loom)` the same names come from loom, so that the model checker runs the very code that
-//! ships. `park.rs`, `kept.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
+//! ships. `park.rs`, `kept.rs`, `barrier.rs`, `quiesce.rs` and `inbox.rs` import from here and nowhere else.
 
 #[cfg(loom)]
 pub(crate) use loom::{

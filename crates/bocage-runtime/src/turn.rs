@@ -152,56 +152,68 @@ impl Worker {
     /// [`run_turn`](Self::run_turn), with the next one's turn where others may take it.
     #[inline(never)]
     fn run_kept(&self, turn: Turn, debt: &mut Debt, is_rescued: bool) {
-        let mut turn = Some(turn);
         let mut ran = 0;
-        while let Some(now) = turn.take() {
-            if self.shared.cancels() {
-                cancel(now, debt);
-                break;
-            }
-            let (reader, next) = now.begin(&mut debt.owed);
-            let mut begun = None;
-            let mut is_kept = false;
-            if let Some(next) = next {
-                let is_first = ran == 0;
-                let to_grant = if is_first && is_rescued { Some(next) } else { self.keep_turn(next) };
-                is_kept = to_grant.is_none();
-                if let Some(turn) = to_grant {
-                    // Not handed over, which would keep one for this worker: a body is about to run.
-                    turn.grant_in_row();
-                    self.pushed();
-                }
-                let is_measured =
-                    is_first && (is_rescued || !self.reads_are_short() || self.is_alone() || self.is_anybody_else());
-                begun = is_measured.then(Instant::now);
-            }
-            let finish = Finish(self.shard);
-            let is_ours = reader.run(self.key);
-            if let Some(begun) = begun {
-                self.set_reads_are_short(begun.elapsed() < SHORT);
-            }
-            if is_kept && !self.queue.has_turn() {
-                // It took so long that others came for the turn.
-                self.set_reads_are_short(false);
-            }
-            turn = self.queue.next_turn(&self.shared.injector);
-            if !is_ours {
-                // Another runtime has it now.
-                mem::forget(finish);
-                if turn.is_none() {
-                    debt.settle();
-                }
-                continue;
-            }
-            ran += 1;
-            if turn.is_some() {
-                // The cown is the next reader's: who waits for this end may look.
-                drop(finish);
-            } else {
-                debt.leave(finish);
-            }
+        let mut begun = None;
+        let mut turn = self.run_reader(turn, debt, &mut ran, |next| {
+            let to_grant = if is_rescued { Some(next) } else { self.keep_turn(next) };
+            let is_kept = to_grant.is_none();
+            to_grant.into_iter().for_each(|next| self.share_turn(next));
+            begun = (is_rescued || self.is_to_be_measured()).then(Instant::now);
+            is_kept
+        });
+        if let Some(begun) = begun {
+            self.measured(begun.elapsed());
+        }
+        while let Some(now) = turn {
+            // Whether somebody looks for it has been seen to, when that one was kept: see the fourth rule of [`crate::park`].
+            turn = self.run_reader(now, debt, &mut ran, |next| {
+                self.queue.put_turn(next);
+                true
+            });
         }
         self.count(Event::HandedOver, ran);
+    }
+
+    /// Runs the first reader of a turn. `keep` gets the turn of the others and says whether it is kept, if there are any. Returns
+    /// it if that reader may come right after this one.
+    #[inline(always)]
+    fn run_reader(&self, turn: Turn, debt: &mut Debt, ran: &mut u64, keep: impl FnOnce(Turn) -> bool) -> Option<Turn> {
+        if self.shared.cancels() {
+            cancel(turn, debt);
+            return None;
+        }
+        let (reader, next) = turn.begin(&mut debt.owed);
+        let is_kept = next.is_some_and(keep);
+        let finish = Finish(self.shard);
+        let is_ours = reader.run(self.key);
+        let next = self.queue.next_turn(&self.shared.injector);
+        if is_kept && next.is_none() && !self.queue.has_turn() {
+            // It took so long that others came for the turn.
+            self.set_reads_are_short(false);
+        }
+        if !is_ours {
+            // Another runtime has it now.
+            mem::forget(finish);
+            if next.is_none() {
+                debt.settle();
+            }
+            return next;
+        }
+        *ran += 1;
+        if next.is_some() {
+            // The cown is the next reader's: who waits for this end may look.
+            drop(finish);
+        } else {
+            debt.leave(finish);
+        }
+        next
+    }
+
+    /// Grants a turn, and lets others take its readers.
+    fn share_turn(&self, turn: Turn) {
+        // Not handed over, which would keep one for this worker: a body is about to run.
+        turn.grant_in_row();
+        self.pushed();
     }
 
     /// Keeps the turn of the readers that come next; or gives it back, to be granted, if it may be worth it to share them,
@@ -218,7 +230,23 @@ impl Worker {
         given_back
     }
 
-    /// Whether a lone worker should look how long a reader takes: for one row of so many.
+    /// Whether to look how long the first reader of a row takes.
+    #[inline]
+    fn is_to_be_measured(&self) -> bool {
+        // If it is alone, it has come to this since it is time.
+        let always = self.is_alone() || self.was_long.get() || !self.reads_are_short();
+        always || self.is_anybody_else() && self.is_time_to_measure()
+    }
+
+    /// How long a reader took. One that was long may have been interrupted: only a second one says something about others.
+    fn measured(&self, took: Duration) {
+        let long = took >= SHORT;
+        if self.was_long.replace(long) == long {
+            self.set_reads_are_short(!long);
+        }
+    }
+
+    /// Whether it is time to look how long a reader takes, where it is likely to be as before: for one row of so many.
     fn is_time_to_measure(&self) -> bool {
         const ROWS: u32 = 16;
         let rows = self.rows.get().wrapping_add(1);

@@ -68,6 +68,8 @@ pub(crate) struct Worker {
     dice: Dice,
     /// How many rows of readers it has begun with, as far as it counts them.
     pub(crate) rows: Cell<u32>,
+    /// Whether the last reader that it measured was long.
+    pub(crate) was_long: Cell<bool>,
     /// Whether this thread runs behaviors now, and not a hook.
     at_work: Cell<bool>,
 }
@@ -131,6 +133,7 @@ pub(crate) fn main(
         queue: Queue::new(remote.borrow_deque(), remote, shared.remotes.len()),
         dice: Dice::new(index as u64),
         rows: Cell::new(0),
+        was_long: Cell::new(false),
         at_work: Cell::new(false),
     };
     let entered = Entered::new(&worker);
@@ -339,11 +342,11 @@ impl Worker {
             if was == Was::Searching
                 && let Some(next) = self.search_for_a_while()
             {
-                idle.found(|look| self.shared.work_left(look));
+                idle.found(|| self.shared.work_left());
                 return Some(next);
             }
             ledger.look_for_waiters();
-            let parked = idle.lie_down(self.index, was, |look| self.shared.work_left(look))?;
+            let parked = idle.lie_down(self.index, was, || self.shared.work_left())?;
             let woken = if parked.is_woken() {
                 parked.sleep()
             } else {
@@ -379,7 +382,7 @@ impl Worker {
             let before = mem::replace(&mut watch, self.watch());
             let stuck = watch.iter().find(|now| before.contains(now));
             if let Some(stuck) = stuck.copied() {
-                match parked.get_up(|look| self.shared.work_left(look)) {
+                match parked.get_up(|| self.shared.work_left()) {
                     Err(woken) => return Ok(woken.sleep()),
                     // It is running now, and has to go to sleep again in the usual way if another has been faster.
                     Ok(()) => return self.rescue(stuck).map_or(Ok(Woken::ToLook), Err),

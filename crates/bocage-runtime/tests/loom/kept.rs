@@ -37,25 +37,65 @@ impl Token for Card {
     }
 }
 
+/// What somebody else may do meanwhile: it rescues what it has seen.
+fn rescuer(kept: &Arc<Kept<Card>>) -> thread::JoinHandle<u32> {
+    let kept = kept.clone();
+    thread::spawn(move || kept.seen().and_then(|seen| kept.rescue(seen)).map_or(0, Card::play))
+}
+
 /// The owner keeps a card, puts another in its place, and takes what is there, while somebody rescues what it has seen.
 ///
-/// Caught: an owner that replaces, and one that takes, by a load and a store (a card was had twice, and the process aborted); a rescue that does not
-/// see what was put there (loom: its access did not happen after the owner's).
+/// Caught: an owner that replaces, and one that takes, and does not look at the claim (a card was had twice, and the process
+/// aborted); no barrier of the owner, or of the rescuer (the same); a refusal, or the rescuer's answer to it, by a load
+/// and a store (the same); a rescue that does not see what was put there (loom: its access did not happen after the owner's);
+/// a claim that the owner does not end (the last assertion).
 #[test]
 fn the_owner_against_a_rescue() {
     loom::model(|| {
         let kept = Arc::new(Kept::default());
-        let other = thread::spawn({
-            let kept = kept.clone();
-            move || {
-                let rescued: Option<Card> = kept.seen().and_then(|seen| kept.rescue(seen));
-                rescued.map_or(0, Card::play)
-            }
-        });
+        let other = rescuer(&kept);
         let mut played = kept.put(Card::new(1), true).map_or(0, Card::play);
         played += kept.put(Card::new(2), true).map_or(0, Card::play);
         played += kept.take(true).map_or(0, Card::play);
         assert!(kept.seen().is_none());
         assert_eq!(played + other.join().unwrap(), 3, "each card was had once");
+        // Whatever came of the claim, the next one is heard.
+        played = kept.put(Card::new(4), true).map_or(0, Card::play);
+        let rescued = kept.seen().and_then(|seen| kept.rescue(seen));
+        assert_eq!(played + rescued.map_or(0, Card::play), 4);
+    });
+}
+
+/// The owner takes its card back and keeps another one, and then puts the first in its place again.
+///
+/// Caught: an owner that takes each claim for one of what it has replaced (a card was had twice, and the other by nobody).
+#[test]
+fn a_card_comes_again() {
+    loom::model(|| {
+        let kept = Arc::new(Kept::default());
+        let mut played = kept.put(Card::new(1), true).map_or(0, Card::play);
+        let other = rescuer(&kept);
+        let first = kept.take(true);
+        played += kept.put(Card::new(2), true).map_or(0, Card::play);
+        if let Some(first) = first {
+            played += kept.put(first, true).map_or(0, Card::play);
+        }
+        played += kept.take(true).map_or(0, Card::play);
+        assert!(kept.seen().is_none());
+        assert_eq!(played + other.join().unwrap(), 3, "each card was had once");
+    });
+}
+
+/// Two rescue the same card.
+///
+/// Caught: a rescuer that asks though another one does.
+#[test]
+fn two_rescue() {
+    loom::model(|| {
+        let kept = Arc::new(Kept::default());
+        let mut played = kept.put(Card::new(1), true).map_or(0, Card::play);
+        let others = [rescuer(&kept), rescuer(&kept)];
+        played += kept.take(true).map_or(0, Card::play);
+        assert_eq!(played + others.into_iter().map(|other| other.join().unwrap()).sum::<u32>(), 1, "it was had once");
     });
 }

@@ -1,5 +1,7 @@
 //! Parking: no behavior that a worker keeps back is left there while another sleeps.
 
+use bocage_runtime::park::{Parked, Was};
+use loom::sync::Arc;
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
@@ -57,5 +59,70 @@ fn a_behavior_is_kept_back_when_nobody_watches() {
         for worker in workers {
             worker.join().unwrap();
         }
+    });
+}
+
+/// Of three workers, on one thread: all lay down, the first as the watcher, which stopped then.
+fn all_lie_down(plant: &Plant) -> [Parked<'_>; 3] {
+    let down = |worker| plant.idle.lie_down(worker, Was::Running, || plant.work_left()).expect("it runs");
+    let mut parked = [down(2), down(1), down(0)];
+    assert!(parked[0].watches());
+    parked[0].stop_watching();
+    parked
+}
+
+/// The one who lies here, on this thread, sleeps until somebody wakes him. (`Parked::sleep` may leave the thread's token behind,
+/// which loom takes for the end of another thread.)
+fn sleep(parked: &Parked<'_>) {
+    thread::park();
+    assert!(parked.is_woken());
+}
+
+/// A worker wakes up, as something was pushed.
+fn wake(plant: &Plant, parked: &Parked<'_>) {
+    plant.inject();
+    sleep(parked);
+    assert!(plant.pile.take());
+}
+
+/// Worker 0 keeps a behavior back while worker 1 searches, and finds something. Then neither looks for what is kept back, and
+/// worker 2 is to be woken for that.
+///
+/// Caught: a worker that becomes RUNNING and does not see whether others do.
+#[test]
+fn a_behavior_is_kept_back_as_the_last_searcher_ends() {
+    loom::model(|| {
+        let plant = Plant::new(3);
+        let [sleeper, searcher, keeper] = all_lie_down(&plant);
+        wake(&plant, &keeper);
+        plant.idle.found(|| plant.work_left());
+        wake(&plant, &searcher);
+        let other = thread::spawn({
+            let plant: Arc<Plant> = plant.clone();
+            move || plant.idle.found(|| plant.work_left())
+        });
+        plant.keep_newest();
+        sleep(&sleeper);
+        other.join().unwrap();
+    });
+}
+
+/// The same, but that worker 1 watched, and gets up for what it has seen elsewhere.
+///
+/// Caught: a watcher that gets up and does not see whether others run.
+#[test]
+fn a_behavior_is_kept_back_as_the_watcher_gets_up() {
+    loom::model(|| {
+        let plant = Plant::new(3);
+        let down = |worker| plant.idle.lie_down(worker, Was::Running, || plant.work_left()).expect("it runs");
+        let (watcher, sleeper) = (down(1), down(2));
+        assert!(watcher.watches() && !sleeper.watches());
+        let other = thread::spawn({
+            let plant: Arc<Plant> = plant.clone();
+            move || plant.keep_newest()
+        });
+        assert!(watcher.get_up(|| plant.work_left()).is_ok());
+        sleep(&sleeper);
+        other.join().unwrap();
     });
 }

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use bocage_runtime::park::{Idle, Look, Parked, Was, Woken};
+use bocage_runtime::park::{Idle, Parked, Was, Woken};
 use bocage_runtime::quiesce::Ledger;
 
 /// A queue of behaviors that differ in nothing.
@@ -99,7 +99,7 @@ impl Plant {
                 return Some(woken);
             }
             if !self.newest.is_empty() {
-                match parked.get_up(|look| self.work_left(look)) {
+                match parked.get_up(|| self.work_left()) {
                     Err(woken) => return Some(woken.sleep()),
                     Ok(()) if self.newest.take() => return None,
                     Ok(()) => return Some(Woken::ToLook),
@@ -129,10 +129,8 @@ impl Plant {
     }
 
     /// `Shared::work_left`.
-    fn work_left(&self, look: Look) -> bool {
-        !self.pile.is_empty()
-            || self.deques.iter().any(|deque| !deque.is_empty())
-            || look == Look::Kept && !self.newest.is_empty()
+    pub fn work_left(&self) -> bool {
+        !self.pile.is_empty() || self.deques.iter().any(|deque| !deque.is_empty())
     }
 
     /// `Worker::work`, which calls `run` for each behavior, until it is told to stop.
@@ -144,11 +142,11 @@ impl Plant {
             let mut was = if self.idle.start_search() { Was::Searching } else { Was::Running };
             loop {
                 if was == Was::Searching && self.search(worker) {
-                    self.idle.found(|look| self.work_left(look));
+                    self.idle.found(|| self.work_left());
                     break;
                 }
                 self.ledger.look_for_waiters();
-                let Some(parked) = self.idle.lie_down(worker, was, |look| self.work_left(look)) else { return };
+                let Some(parked) = self.idle.lie_down(worker, was, || self.work_left()) else { return };
                 match self.sleep(parked) {
                     Some(Woken::ToSearch) => was = Was::Searching,
                     Some(Woken::ToLook) => was = if self.idle.start_search() { Was::Searching } else { Was::Running },
