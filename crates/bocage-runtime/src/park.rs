@@ -46,6 +46,7 @@
 //!    has searched, every push finds a searcher and wakes nobody. So a need gives one wake, and a burst
 //!    gives a chain of them: each searcher that finds something, and sees more, wakes the next (rule 2).
 //! 4. *Keep back*: look at the word, with no fence. If somebody is parked, and nobody searches or watches, wake one.
+//!    Once does for all that a worker keeps back until it is RUNNING no more.
 //! 5. *Last watch*: whoever becomes RUNNING does the same if another worker is RUNNING, whose look may have been before.
 //!
 //! # Why no wake is lost
