@@ -305,7 +305,7 @@ impl Header {
         }
     }
 
-    /// Tells the executor that the enqueue had to yield or sleep.
+    /// Tells the executor that the enqueue had to yield or park.
     ///
     /// # Safety
     ///

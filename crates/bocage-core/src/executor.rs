@@ -166,7 +166,7 @@ pub trait Executor: Clone + Send + 'static {
         None
     }
 
-    /// Told that an enqueue had to yield or sleep `yields` times, since the thread that came before it in a cown's
+    /// Told that an enqueue had to yield or park `yields` times, since the thread that came before it in a cown's
     /// queue was stopped in the middle of its own. For statistics.
     fn stalled(&self, yields: u32) {
         let _ = yields;

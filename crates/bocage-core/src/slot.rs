@@ -370,6 +370,7 @@ impl Word {
         } else {
             self.0.store(ENQUEUED, Ordering::Release);
         }
+        stall::over(&self.0);
     }
 
     /// Sets `GRANTED` during the own phase 1, when nobody else can reach the word.
@@ -392,12 +393,17 @@ impl Word {
         self.successor().or_else(|| successor(self.0.fetch_or(GRANTED, Ordering::AcqRel)))
     }
 
-    /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield or to sleep.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn atomic(&self) -> &AtomicUsize {
+        &self.0
+    }
+
+    /// Waits until the behavior of this slot ended phase 1; returns how often it had to yield or to park.
     #[inline]
     pub(crate) fn await_enqueued(&self) -> u32 {
         // Acquire: pairs with the Release in `finish_enqueue`.
         let has_ended = || self.0.load(Ordering::Acquire) & !GRANTED != 0;
-        if has_ended() { 0 } else { stall::wait(has_ended) }
+        if has_ended() { 0 } else { stall::wait(&self.0, has_ended) }
     }
 
     /// Names `successor` as the next on this cown. Called once, by the enqueuer that found this slot in

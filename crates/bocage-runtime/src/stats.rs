@@ -21,7 +21,7 @@ pub struct WorkerStats {
     /// How often it went round the others' queues and found nothing that it could take. A worker without work goes on
     /// with that for some 20 µs before it sleeps.
     pub spins: u64,
-    /// How often an enqueue of its behaviors had to yield or sleep, since another thread was stopped in the middle of its
+    /// How often an enqueue of its behaviors had to yield or park, since another thread was stopped in the middle of its
     /// own.
     pub stalled: u64,
     /// The most behaviors that stood in its queue at once. Not counted are the one that runs, and those that it keeps for
