@@ -29,13 +29,14 @@
 //! the count is not used: linking is the last thing that the enqueuer does, so the one hand-over finds
 //! everything in place.
 
+use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::cown::{CownHeader, EMPTY, POISONED};
 use crate::prefetch::prefetch;
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, Ordering};
-use crate::turn::{Owing, Turn};
+use crate::turn::{Owed, Turn};
 
 /// What the queues know of a behavior: its address, which is that of its result's cown, and what stands before that.
 #[repr(transparent)]
@@ -59,7 +60,9 @@ pub(crate) struct Vtable {
     /// Drops the value and frees the memory. Nobody can reach it any more.
     pub(crate) free: unsafe fn(NonNull<CownHeader>),
     /// The rest is for behaviors.
-    pub(crate) run: unsafe fn(NonNull<Header>, Mode, Option<Owing<'_>>) -> Ran,
+    pub(crate) run: unsafe fn(NonNull<Header>, Mode, Option<&mut Owed>) -> Ran,
+    /// Of a reader in turn; see [`Header::run_in_turn`].
+    pub(crate) run_in_turn: unsafe fn(NonNull<Header>, NonZeroUsize, &mut Owed, bool) -> Ran,
     pub(crate) ready: unsafe fn(NonNull<Header>, Arrival),
     pub(crate) hand_over_turn: unsafe fn(NonNull<Header>, Turn),
     pub(crate) stalled: unsafe fn(NonNull<Header>, u32),
@@ -71,10 +74,16 @@ impl Vtable {
         Self {
             free,
             run: |_, _, _| unreachable!("a cown does not run"),
+            run_in_turn: Self::never_in_turn,
             ready: |_, _| unreachable!("a cown is never ready"),
             hand_over_turn: |_, _| unreachable!("a cown reads nothing"),
             stalled: |_, _| unreachable!("a cown waits for nobody"),
         }
+    }
+
+    /// Of what has no turn.
+    pub(crate) fn never_in_turn(_: NonNull<Header>, _: NonZeroUsize, _: &mut Owed, _: bool) -> Ran {
+        unreachable!("only readers come in turn")
     }
 }
 
@@ -273,6 +282,12 @@ impl Header {
         prefetch(this.as_ptr().cast::<u8>().wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
     }
 
+    /// Lets the part come that a release to it will want, and the beginning of its turn: where its slots end.
+    #[inline]
+    pub(crate) fn prefetch_slots(this: NonNull<Self>) {
+        prefetch(this.as_ptr().cast::<u8>().wrapping_sub(size_of::<Counts>()));
+    }
+
     /// The result's cown, which counts the block's references.
     pub(crate) fn result(this: NonNull<Self>) -> NonNull<CownHeader> {
         this.cast()
@@ -363,15 +378,31 @@ impl Header {
     }
 
     /// Runs the behavior. If it reads one cown and wants nothing else, and nobody can learn of its end, then its count is owed.
-    /// If its executor has another key than the one that is told, it is made ready instead.
     ///
     /// # Safety
     ///
     /// As for [`Header::run`].
     #[inline]
-    pub(crate) unsafe fn run_owing(this: NonNull<Self>, owing: Owing<'_>) -> Ran {
+    pub(crate) unsafe fn run_owing(this: NonNull<Self>, owed: &mut Owed) -> Ran {
         // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().result.vtable.run)(this, Mode::Run, Some(owing)) }
+        unsafe { (this.as_ref().result.vtable.run)(this, Mode::Run, Some(owed)) }
+    }
+
+    /// The same of a behavior that does so for sure; `is_followed` says that a successor has linked. If its executor has another
+    /// key then it is made ready instead.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::run`].
+    #[inline]
+    pub(crate) unsafe fn run_in_turn(
+        this: NonNull<Self>,
+        key: NonZeroUsize,
+        owed: &mut Owed,
+        is_followed: bool,
+    ) -> Ran {
+        // SAFETY: the vtable was made for this block's types.
+        unsafe { (this.as_ref().result.vtable.run_in_turn)(this, key, owed, is_followed) }
     }
 
     /// The cown, of a behavior that reads one and wants nothing else.

@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::mem::{self, ManuallyDrop};
+use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,7 +15,7 @@ use crate::pool;
 use crate::release;
 use crate::slot::{Slot, Want};
 use crate::sync::AtomicU32;
-use crate::turn::{Owing, Turn};
+use crate::turn::{Owed, Turn};
 
 #[repr(C)]
 struct Front<E, R, B> {
@@ -164,6 +165,9 @@ where
         Vtable {
             free: Front::<E, R, B>::free,
             run: Front::<E, R, B>::run,
+            run_in_turn: const {
+                if may_only_read::<R, B>() { Front::<E, R, B>::run_in_turn } else { Vtable::never_in_turn }
+            },
             ready: Front::<E, R, B>::ready,
             hand_over_turn: Front::<E, R, B>::hand_over_turn,
             stalled: Front::<E, R, B>::stalled,
@@ -314,22 +318,62 @@ where
         executor.handed_over_turn(turn);
     }
 
-    unsafe fn run(header: NonNull<Header>, mode: Mode, owing: Option<Owing<'_>>) -> Ran {
+    unsafe fn run(header: NonNull<Header>, mode: Mode, owed: Option<&mut Owed>) -> Ran {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
-            let owing = if may_only_read::<R, B>() { owing } else { None };
-            if let Some(Owing { key: Some(key), .. }) = owing
-                && Self::executor(header).turn_key() != Some(key)
-            {
+            let slots = Header::so_many_slots(header, Self::requests(header));
+            slots.iter().for_each(|slot| slot.word.prefetch_successor());
+            let ticket = Self::perform(header, slots, mode);
+            let (ran, is_last) = match (if Self::MAY_OWE { owed } else { None }, slots) {
+                (Some(owed), [slot]) if slot.want.reads() => release::owing(header, slot, owed),
+                _ => (Ran::Ended, release::all(header, slots)),
+            };
+            if is_last {
+                Self::free_here(Header::result(header));
+            }
+            drop(ticket);
+            ran
+        }
+    }
+
+    unsafe fn run_in_turn(header: NonNull<Header>, key: NonZeroUsize, owed: &mut Owed, is_followed: bool) -> Ran {
+        // SAFETY: as for `run`; it reads one cown and wants nothing else.
+        unsafe {
+            if Self::executor(header).turn_key() != Some(key) {
                 Self::ready(header, Arrival::Scheduled);
                 return Ran::Elsewhere;
             }
-            let slots = Header::so_many_slots(header, Self::requests(header));
-            let mut missing = false;
-            for slot in slots {
-                slot.word.prefetch_successor();
-                missing |= (*slot.want.cown()).flags() & EMPTY != 0;
+            let slots = Header::so_many_slots(header, 1);
+            let ticket = Self::perform(header, slots, Mode::Run);
+            let (ran, is_last) = if !Self::MAY_OWE {
+                (Ran::Ended, release::all(header, slots))
+            } else if is_followed {
+                release::owing_followed(header, &slots[0], owed)
+            } else {
+                release::owing(header, &slots[0], owed)
+            };
+            if is_last {
+                Self::free_here(Header::result(header));
             }
+            drop(ticket);
+            ran
+        }
+    }
+
+    /// Whether its count as a reader may be owed: nobody has a ticket, who would be told of the end.
+    const MAY_OWE: bool = may_only_read::<R, B>() && size_of::<B::Ticket>() == 0;
+
+    /// Runs the body, or drops it, and puts what comes of that into the result's cown.
+    ///
+    /// # Safety
+    ///
+    /// The behavior, whose slots these are, holds all its cowns. Called once.
+    #[inline(always)]
+    unsafe fn perform(header: NonNull<Header>, slots: &[Slot], mode: Mode) -> B::Ticket {
+        // SAFETY: as the caller says, and called once, so the closure is there.
+        unsafe {
+            let missing =
+                slots.iter().fold(false, |missing, slot| missing | ((*slot.want.cown()).flags() & EMPTY != 0));
             let this = Self::of(header);
             let front = this.as_ref();
             let mut body = ManuallyDrop::take(&mut *front.body.get());
@@ -354,18 +398,7 @@ where
                 ticket.panicked();
             }
             cown.set_flags(flags);
-            let (ran, is_last) = match (owing, slots) {
-                // Who has a ticket is told of the end.
-                (Some(Owing { owed, .. }), [slot]) if slot.want.reads() && size_of::<B::Ticket>() == 0 => {
-                    release::owing(header, slot, owed)
-                }
-                _ => (Ran::Ended, release::all(header, slots)),
-            };
-            if is_last {
-                Self::free_here(Header::result(header));
-            }
-            drop(ticket);
-            ran
+            ticket
         }
     }
 

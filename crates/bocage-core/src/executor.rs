@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header, Mode, Ran};
-use crate::turn::{Owed, Owing, Turn};
+use crate::turn::{Owed, Turn};
 
 /// A behavior that has all its cowns: a token that can be run once.
 ///
@@ -75,7 +75,7 @@ impl Ready {
     pub fn run_owing(self, owed: &mut Owed) -> bool {
         let header = self.into_header();
         // SAFETY: the token was the only one.
-        unsafe { Header::run_owing(header, Owing { key: None, owed }) == Ran::Owed }
+        unsafe { Header::run_owing(header, owed) == Ran::Owed }
     }
 
     /// Gives the behavior to its own executor, as if it had just become ready.

@@ -66,11 +66,6 @@ pub(crate) unsafe fn owing(header: NonNull<Header>, slot: &Slot, owed: &mut Owed
             read(header, &slot.word, cown);
             return (Ran::Ended, release_result(header));
         }
-        if slot.word.successor().is_some() {
-            // Most come here: then there is nothing to leave.
-            owed.put_reader(cown);
-            return (Ran::Owed, true);
-        }
         let left = leave(header, &slot.word, cown);
         owed.put_reader(cown);
         let is_last = match left {
@@ -83,6 +78,24 @@ pub(crate) unsafe fn owing(header: NonNull<Header>, slot: &Slot, owed: &mut Owed
             Left::Unlinked => release_result(header),
         };
         (Ran::Owed, is_last)
+    }
+}
+
+/// [`owing`], of a reader behind which somebody has linked: it has no queue to leave.
+///
+/// # Safety
+///
+/// As for [`all`]; it is so.
+#[inline(always)]
+#[must_use]
+pub(crate) unsafe fn owing_followed(header: NonNull<Header>, slot: &Slot, owed: &mut Owed) -> (Ran, bool) {
+    // SAFETY: as for `read`.
+    unsafe {
+        if !is_unknown(header) {
+            return owing(header, slot, owed);
+        }
+        owed.put_reader(NonNull::new_unchecked(slot.want.cown().cast_mut()));
+        (Ran::Owed, true)
     }
 }
 

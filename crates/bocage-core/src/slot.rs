@@ -434,7 +434,7 @@ impl Word {
         #[cfg(not(loom))]
         // Relaxed: nothing is read there.
         if let Some(successor) = address(self.0.load(Ordering::Relaxed)) {
-            prefetch(successor.as_ptr().cast::<u8>().wrapping_sub(8));
+            Header::prefetch_slots(successor);
         }
     }
 

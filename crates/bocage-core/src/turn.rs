@@ -133,14 +133,18 @@ impl Turn {
             if !owed.take_over(cown) {
                 cown.as_ref().count_reader_in_turn();
             }
+            let successor = slot.word.set_granted();
             let mut next = None;
-            match slot.word.set_granted() {
-                Some((reader, Kind::ONLY_READS)) => next = Some(Turn::new(reader)),
+            match successor {
+                Some((reader, Kind::ONLY_READS)) => {
+                    Header::prefetch_slots(reader);
+                    next = Some(Turn::new(reader));
+                }
                 Some((writer, Kind::WRITES)) => owed.put_writer(cown, writer),
                 Some((reader, _)) => grant::to_readers(cown, reader, Arrival::Scheduled),
                 None => {}
             }
-            (Reader { header, owed }, next)
+            (Reader { header, owed, is_followed: successor.is_some() }, next)
         }
     }
 
@@ -199,6 +203,8 @@ unsafe fn only_slot<'a>(header: NonNull<Header>) -> &'a Slot {
 pub struct Reader<'a> {
     header: NonNull<Header>,
     owed: &'a mut Owed,
+    /// Whether a successor has linked.
+    is_followed: bool,
 }
 
 impl Reader<'_> {
@@ -209,16 +215,11 @@ impl Reader<'_> {
     #[inline]
     pub fn run(self, key: NonZeroUsize) -> bool {
         let mut this = mem::ManuallyDrop::new(self);
+        let Reader { header, owed, is_followed } = &mut *this;
+        let (header, is_followed) = (*header, *is_followed);
         // SAFETY: it has its cown, and there is no other token for it; no reader is owed, as `begin` saw to.
-        unsafe { Header::run_owing(this.header, Owing { key: Some(key), owed: this.owed }) != Ran::Elsewhere }
+        unsafe { Header::run_in_turn(header, key, owed, is_followed) != Ran::Elsewhere }
     }
-}
-
-/// What a run is told that may leave a reader's count owed.
-pub(crate) struct Owing<'a> {
-    /// Of the executor that runs it, if that may not be the behavior's own.
-    pub(crate) key: Option<NonZeroUsize>,
-    pub(crate) owed: &'a mut Owed,
 }
 
 impl Drop for Reader<'_> {
@@ -241,9 +242,11 @@ impl fmt::Debug for Reader<'_> {
 #[derive(Debug, Default)]
 #[must_use = "what is owed keeps a cown from its writers"]
 pub struct Owed {
-    /// Whose readers and writer these are, if there are any.
+    /// The cown of one reader that is to be counted out: of the last one, whose count the next in turn takes over.
+    last: Option<NonNull<CownHeader>>,
+    /// Whose other readers and writer these are, if there are any.
     cown: Option<NonNull<CownHeader>>,
-    /// How many are to be counted out.
+    /// How many others are to be counted out.
     readers: u32,
     writer: Option<NonNull<Header>>,
 }
@@ -257,7 +260,13 @@ impl Owed {
     /// Whether that is all.
     #[inline]
     pub fn is_nothing(&self) -> bool {
-        self.readers == 0 && self.writer.is_none()
+        self.last.is_none() && self.readers == 0 && self.writer.is_none()
+    }
+
+    /// Whether a writer waits for it, so that no reader [goes on](Self::goes_on_with) with it.
+    #[inline]
+    pub fn keeps_writer(&self) -> bool {
+        self.writer.is_some()
     }
 
     /// Whether `ready` reads the cown of which something is owed, and wants nothing else. To run it first keeps nobody waiting
@@ -267,12 +276,18 @@ impl Owed {
         let header = ready.header();
         // SAFETY: ready, so its block is there.
         let Some(cown) = (unsafe { Header::only_reads(header) }) else { return false };
-        self.readers > 0 && self.cown == Some(cown) && self.writer.is_none()
+        self.writer.is_none() && (self.last == Some(cown) || self.readers > 0 && self.cown == Some(cown))
     }
 
     /// Does what is owed. If a writer has the cown then, it goes to its executor, on this thread.
     #[inline]
     pub fn settle(&mut self) {
+        self.put_last_with_others();
+        self.settle_others();
+    }
+
+    /// Settles what does not have to do with the last reader.
+    fn settle_others(&mut self) {
         let (readers, writer) = (mem::take(&mut self.readers), self.writer.take());
         let Some(cown) = self.cown else { return };
         // SAFETY: the readers have run and are counted still, or the writer is in the queue, which keeps the cown; each is told
@@ -286,36 +301,60 @@ impl Owed {
         }
     }
 
+    /// The last reader is one of several from now on. What is owed of another cown is settled.
+    fn put_last_with_others(&mut self) {
+        if let Some(cown) = self.last.take() {
+            self.change_cown(cown);
+            self.readers += 1;
+        }
+    }
+
+    /// Settles what is owed of another cown.
+    fn change_cown(&mut self, cown: NonNull<CownHeader>) {
+        if self.cown != Some(cown) {
+            self.settle_others();
+            self.cown = Some(cown);
+        }
+    }
+
     /// Takes one reader out, whose count the caller has from now on, if one of this cown is owed. Anything else is settled.
     #[inline(always)]
     fn take_over(&mut self, cown: NonNull<CownHeader>) -> bool {
+        if self.last == Some(cown) {
+            debug_assert!(self.writer.is_none(), "a turn comes behind the writer that is next");
+            self.last = None;
+            return true;
+        }
+        self.take_over_other(cown)
+    }
+
+    #[inline(never)]
+    fn take_over_other(&mut self, cown: NonNull<CownHeader>) -> bool {
+        self.put_last_with_others();
         let is_owed = self.cown == Some(cown) && self.readers > 0 && self.writer.is_none();
         if is_owed {
             self.readers -= 1;
         } else {
-            self.settle();
+            self.settle_others();
         }
         is_owed
     }
 
-    /// A reader of this cown has left the queue and is counted still. What is owed of another cown is settled.
+    /// A reader of this cown has left the queue and is counted still.
     #[inline(always)]
     pub(crate) fn put_reader(&mut self, cown: NonNull<CownHeader>) {
-        if self.cown != Some(cown) {
-            self.settle();
-            self.cown = Some(cown);
+        if self.last.is_some() {
+            self.put_last_with_others();
+            self.change_cown(cown);
         }
-        self.readers += 1;
+        self.last = Some(cown);
     }
 
-    /// This writer comes right behind the reader of this cown that is about to run. Nothing else is owed.
+    /// This writer comes right behind the reader of this cown that is about to run. Nothing of another cown is owed.
     #[inline]
     fn put_writer(&mut self, cown: NonNull<CownHeader>, writer: NonNull<Header>) {
-        debug_assert!(self.writer.is_none(), "a cown has one writer that is next");
-        if self.cown != Some(cown) {
-            self.settle();
-            self.cown = Some(cown);
-        }
+        debug_assert!(self.writer.is_none() && self.last.is_none(), "a cown has one writer that is next");
+        self.change_cown(cown);
         self.writer = Some(writer);
     }
 }

@@ -111,6 +111,10 @@ struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen(NonNull<()>);
 
+/// What the owner has put there, and may [take back](Kept::take_back).
+#[derive(Debug)]
+pub struct Lent(NonNull<()>);
+
 impl<T> Default for Kept<T> {
     fn default() -> Self {
         let (place, claim) = (AtomicPtr::new(ptr::null_mut()), AtomicPtr::new(FREE));
@@ -152,23 +156,47 @@ impl<T: Token> Kept<T> {
 
     /// The owner's: puts it there, where nothing is.
     #[inline]
-    pub fn fill(&self, token: T) {
-        debug_assert!(self.seen().is_none(), "what is there would be lost");
+    pub fn fill(&self, token: T) -> Lent {
+        debug_assert!(!self.is_filled(), "what is there would be lost");
+        let token = token.into_raw();
         // Release: as in `put`.
-        self.line.place.store(token.into_raw().as_ptr(), Ordering::Release);
+        self.line.place.store(token.as_ptr(), Ordering::Release);
+        Lent(token)
+    }
+
+    /// The owner's: takes back what it has put there, unless somebody has rescued it. This is [`take`](Self::take) for whoever
+    /// knows what is there: what comes next does not depend on what is loaded from the place.
+    ///
+    /// # Safety
+    ///
+    /// `lent` came from [`fill`](Self::fill) of this place, where the owner has neither put nor taken anything since.
+    #[inline]
+    pub unsafe fn take_back(&self, lent: Lent, shared: bool) -> Option<T> {
+        // Relaxed: only the owner writes there.
+        debug_assert_eq!(self.line.place.load(Ordering::Relaxed), lent.0.as_ptr());
+        self.empty(lent.0, shared)
+    }
+
+    /// The owner's: whether it has put something there that it has not taken since. Somebody may have rescued it.
+    #[inline]
+    pub fn is_filled(&self) -> bool {
+        // Relaxed: only the owner writes there.
+        !self.line.place.load(Ordering::Relaxed).is_null()
     }
 
     /// The owner's: takes what is there.
     #[inline]
     pub fn take(&self, shared: bool) -> Option<T> {
-        let place = &self.line.place;
-        // Relaxed, both: only the owner writes there, and nothing is read on the strength of an empty place.
-        let there = place.load(Ordering::Relaxed);
-        if there.is_null() {
-            return None;
-        }
-        place.store(ptr::null_mut(), Ordering::Relaxed);
-        if shared && self.claimed().is_some() { None } else { Self::token(there) }
+        // Relaxed: only the owner writes there, and nothing is read on the strength of an empty place.
+        self.empty(NonNull::new(self.line.place.load(Ordering::Relaxed))?, shared)
+    }
+
+    /// The owner's: takes `there`, which is what it has put there.
+    #[inline]
+    fn empty(&self, there: NonNull<()>, shared: bool) -> Option<T> {
+        // Relaxed: as above.
+        self.line.place.store(ptr::null_mut(), Ordering::Relaxed);
+        if shared && self.claimed().is_some() { None } else { Self::token(there.as_ptr()) }
     }
 
     /// The owner's, when it has written over a token: what somebody else has of that and what is there now. Nobody gets either

@@ -22,8 +22,8 @@ use std::cell::Cell;
 use bocage_core::{Ready, Turn};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
-use crate::kept::Kept;
-use crate::shared::Remote;
+use crate::kept::{Kept, Lent};
+use crate::shared::{Remote, Shared};
 use crate::stats::Counters;
 
 /// The budget: every so many turns the oldest behavior of the deque comes first. Enough that a cown that stays in
@@ -114,19 +114,17 @@ impl Queue {
         }
     }
 
-    /// Takes in the turn of readers, unless it has another one; that is given back then.
+    /// Takes in the turn of readers, unless it has another one; then it gives this one back.
     #[inline]
-    pub(crate) fn keep_turn(&self, turn: Turn) -> Option<Turn> {
-        if self.turn.seen().is_some() {
-            return Some(turn);
-        }
-        self.turn.put(turn, self.shared)
+    pub(crate) fn keep_turn(&self, turn: Turn) -> Result<Lent, Turn> {
+        // One that was rescued is in the way until it is looked for.
+        if self.turn.is_filled() { Err(turn) } else { Ok(self.turn.fill(turn)) }
     }
 
     /// The same, for whoever has just taken one out.
     #[inline]
-    pub(crate) fn put_turn(&self, turn: Turn) {
-        self.turn.fill(turn);
+    pub(crate) fn put_turn(&self, turn: Turn) -> Lent {
+        self.turn.fill(turn)
     }
 
     /// Whether it keeps one.
@@ -142,21 +140,30 @@ impl Queue {
     }
 
     /// The turn, for whoever has just run a reader, if nothing else is to come before it.
+    ///
+    /// # Safety
+    ///
+    /// `lent` is what it kept before that reader ran, if it kept one, and it has not asked for a turn since.
     #[inline]
-    pub(crate) fn next_turn(&self, injector: &Injector<Ready>) -> Option<Turn> {
-        if self.may_go_on(injector) { self.take_turn() } else { None }
+    pub(crate) unsafe fn next_turn(&self, lent: Option<Lent>, shared: &Shared) -> Option<Turn> {
+        match lent {
+            _ if !self.may_go_on(shared) => None,
+            // SAFETY: only one is kept at a time, and only who asks for a turn takes it out.
+            Some(lent) => unsafe { self.turn.take_back(lent, self.shared) },
+            None => self.take_turn(),
+        }
     }
 
     /// Whether a reader may come right after another one, and nothing else has to be before it. Counts a turn if so.
     #[inline]
-    pub(crate) fn may_go_on(&self, injector: &Injector<Ready>) -> bool {
+    pub(crate) fn may_go_on(&self, shared: &Shared) -> bool {
         let first = self.slot.take();
         if first.is_some() {
             self.slot.set(first);
             return false;
         }
         let turns = self.turns.get() - 1;
-        if turns.is_multiple_of(BUDGET) && self.keeps_waiting(injector, turns) {
+        if turns.is_multiple_of(BUDGET) && self.keeps_waiting(shared, turns) {
             // The next turn is a fair one.
             return false;
         }
@@ -164,10 +171,11 @@ impl Queue {
         true
     }
 
-    /// Whether there is anything that readers must not keep waiting for long.
+    /// Whether there is anything that readers must not keep waiting for long, or they are to be cancelled.
     #[cold]
-    fn keeps_waiting(&self, injector: &Injector<Ready>, turns: u32) -> bool {
-        !self.deque.is_empty() || self.newest.seen().is_some() || turns == 0 && !injector.is_empty()
+    fn keeps_waiting(&self, shared: &Shared, turns: u32) -> bool {
+        let others = !self.deque.is_empty() || self.newest.seen().is_some();
+        others || turns == 0 && !shared.injector.is_empty() || shared.cancels()
     }
 
     /// What to go on with. `pushed` is called if some were put into the deque meanwhile.
@@ -211,7 +219,7 @@ impl Queue {
                 self.push_back(ready);
                 pushed();
             }
-            Next::Turn(turn) => self.keep_turn(turn).into_iter().for_each(Turn::grant),
+            Next::Turn(turn) => self.keep_turn(turn).err().into_iter().for_each(Turn::grant),
         }
         None
     }

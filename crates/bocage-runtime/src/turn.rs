@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use bocage_core::{Owed, Ready, Turn};
 
+use crate::kept::Lent;
 use crate::quiesce::Shard;
 use crate::stats::Event;
 use crate::worker::{Finish, Worker};
@@ -92,7 +93,7 @@ impl Worker {
     /// Takes in the turn of readers, of which the first was scheduled by a body that still runs.
     #[inline]
     pub(crate) fn push_turn(&self, turn: Turn) {
-        if let Some(turn) = self.keep_turn(turn) {
+        if let Err(turn) = self.keep_turn(turn) {
             turn.grant();
         }
     }
@@ -100,16 +101,20 @@ impl Worker {
     /// Takes in the turn of readers, which came as this thread released a cown.
     pub(crate) fn hand_over_turn(&self, turn: Turn) {
         // Whether the others are to be shared is seen when the first is begun.
-        match if self.is_traced() { Some(turn) } else { self.queue.keep_turn(turn) } {
-            Some(turn) => turn.hand_over(),
-            None if self.is_alone() => {}
-            None => self.shared.idle.kept_back(),
+        match if self.is_traced() { Err(turn) } else { self.queue.keep_turn(turn) } {
+            Err(turn) => turn.hand_over(),
+            Ok(_) if self.is_alone() => {}
+            Ok(_) => self.shared.idle.kept_back(),
         }
     }
 
     /// Runs readers one after the other, as long as it keeps their turn. Returns whether any is owed then.
+    ///
+    /// If they are to be cancelled, that is seen between two rows, and in a row where it counts as a turn of the budget.
     pub(crate) fn run_turn(&self, turn: Turn, debt: &mut Debt, is_rescued: bool) -> bool {
-        if self.is_alone() && self.reads_are_short() && !self.is_traced() && !self.is_time_to_measure() {
+        if self.shared.cancels() {
+            cancel(turn, debt);
+        } else if self.is_alone() && self.reads_are_short() && !self.is_traced() && !self.is_time_to_measure() {
             self.run_in_hand(turn, debt);
         } else {
             self.run_kept(turn, debt, is_rescued);
@@ -124,18 +129,14 @@ impl Worker {
         let mut turn = Some(turn);
         let mut ran = 0;
         while let Some(now) = turn.take() {
-            if self.shared.cancels() {
-                cancel(now, debt);
-                break;
-            }
             let (reader, next) = now.begin(&mut debt.owed);
             let finish = Finish(self.shard);
             let is_ours = reader.run(self.key);
             match next {
-                Some(next) if self.queue.may_go_on(&self.shared.injector) => turn = Some(next),
+                Some(next) if self.queue.may_go_on(self.shared) => turn = Some(next),
                 next => {
                     debt.settle();
-                    next.and_then(|next| self.queue.keep_turn(next)).into_iter().for_each(Turn::hand_over);
+                    next.and_then(|next| self.queue.keep_turn(next).err()).into_iter().for_each(Turn::hand_over);
                 }
             }
             if is_ours {
@@ -155,38 +156,38 @@ impl Worker {
         let mut ran = 0;
         let mut begun = None;
         let mut turn = self.run_reader(turn, debt, &mut ran, |next| {
-            let to_grant = if is_rescued { Some(next) } else { self.keep_turn(next) };
-            let is_kept = to_grant.is_none();
-            to_grant.into_iter().for_each(|next| self.share_turn(next));
+            let kept = if is_rescued { Err(next) } else { self.keep_turn(next) };
+            let lent = kept.map_err(|next| self.share_turn(next)).ok();
             begun = (is_rescued || self.is_to_be_measured()).then(Instant::now);
-            is_kept
+            lent
         });
         if let Some(begun) = begun {
             self.measured(begun.elapsed());
         }
         while let Some(now) = turn {
             // Whether somebody looks for it has been seen to, when that one was kept: see the fourth rule of [`crate::park`].
-            turn = self.run_reader(now, debt, &mut ran, |next| {
-                self.queue.put_turn(next);
-                true
-            });
+            turn = self.run_reader(now, debt, &mut ran, |next| Some(self.queue.put_turn(next)));
         }
         self.count(Event::HandedOver, ran);
     }
 
-    /// Runs the first reader of a turn. `keep` gets the turn of the others and says whether it is kept, if there are any. Returns
-    /// it if that reader may come right after this one.
+    /// Runs the first reader of a turn. `keep` gets the turn of the others, if there are any, and may keep it in the queue.
+    /// Returns it if that reader may come right after this one.
     #[inline(always)]
-    fn run_reader(&self, turn: Turn, debt: &mut Debt, ran: &mut u64, keep: impl FnOnce(Turn) -> bool) -> Option<Turn> {
-        if self.shared.cancels() {
-            cancel(turn, debt);
-            return None;
-        }
+    fn run_reader(
+        &self,
+        turn: Turn,
+        debt: &mut Debt,
+        ran: &mut u64,
+        keep: impl FnOnce(Turn) -> Option<Lent>,
+    ) -> Option<Turn> {
         let (reader, next) = turn.begin(&mut debt.owed);
-        let is_kept = next.is_some_and(keep);
+        let lent = next.and_then(keep);
+        let is_kept = lent.is_some();
         let finish = Finish(self.shard);
         let is_ours = reader.run(self.key);
-        let next = self.queue.next_turn(&self.shared.injector);
+        // SAFETY: nobody asks for a turn while a body runs.
+        let next = unsafe { self.queue.next_turn(lent, self.shared) };
         if is_kept && next.is_none() && !self.queue.has_turn() {
             // It took so long that others came for the turn.
             self.set_reads_are_short(false);
@@ -205,6 +206,10 @@ impl Worker {
             drop(finish);
         } else {
             debt.leave(finish);
+            if debt.owed.keeps_writer() {
+                // No reader can go on with it, and the writer is what comes next.
+                debt.settle();
+            }
         }
         next
     }
@@ -219,15 +224,15 @@ impl Worker {
     /// Keeps the turn of the readers that come next; or gives it back, to be granted, if it may be worth it to share them,
     /// or if there is another one already.
     #[inline]
-    fn keep_turn(&self, turn: Turn) -> Option<Turn> {
+    fn keep_turn(&self, turn: Turn) -> Result<Lent, Turn> {
         if self.is_traced() || !self.reads_are_short() {
-            return Some(turn);
+            return Err(turn);
         }
-        let given_back = self.queue.keep_turn(turn);
-        if given_back.is_none() && !self.is_alone() {
+        let lent = self.queue.keep_turn(turn)?;
+        if !self.is_alone() {
             self.shared.idle.kept_back();
         }
-        given_back
+        Ok(lent)
     }
 
     /// Whether to look how long the first reader of a row takes.

@@ -86,6 +86,28 @@ fn a_card_comes_again() {
     });
 }
 
+/// The owner keeps cards one after the other, and takes each back by what it knows of it, while somebody rescues what it has
+/// seen. Whatever was rescued is in the way until the owner looks for it.
+///
+/// Caught: an owner that takes back and does not look at the claim, or does so before it has emptied the place (a card was had
+/// twice, and the process aborted).
+#[test]
+fn what_is_lent_against_a_rescue() {
+    loom::model(|| {
+        let kept = Arc::new(Kept::default());
+        let other = rescuer(&kept);
+        let mut played = 0;
+        for number in [1, 2] {
+            let lent = kept.fill(Card::new(number));
+            assert!(kept.is_filled());
+            // SAFETY: just put there.
+            played += unsafe { kept.take_back(lent, true) }.map_or(0, Card::play);
+            assert!(!kept.is_filled());
+        }
+        assert_eq!(played + other.join().unwrap(), 3, "each card was had once");
+    });
+}
+
 /// Two rescue the same card.
 ///
 /// Caught: a rescuer that asks though another one does.
