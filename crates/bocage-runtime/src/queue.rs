@@ -154,16 +154,20 @@ impl Queue {
         }
     }
 
-    /// Whether a reader may come right after another one, and nothing else has to be before it. Counts a turn if so.
+    /// Whether a reader may come right after another one, and nothing else has to be before it, nor are they to be cancelled.
+    /// Counts a turn if so.
     #[inline]
     pub(crate) fn may_go_on(&self, shared: &Shared) -> bool {
+        if shared.cancels() {
+            return false;
+        }
         let first = self.slot.take();
         if first.is_some() {
             self.slot.set(first);
             return false;
         }
         let turns = self.turns.get() - 1;
-        if turns.is_multiple_of(BUDGET) && self.keeps_waiting(shared, turns) {
+        if turns.is_multiple_of(BUDGET) && self.keeps_waiting(&shared.injector, turns) {
             // The next turn is a fair one.
             return false;
         }
@@ -171,11 +175,10 @@ impl Queue {
         true
     }
 
-    /// Whether there is anything that readers must not keep waiting for long, or they are to be cancelled.
+    /// Whether there is anything that readers must not keep waiting for long.
     #[cold]
-    fn keeps_waiting(&self, shared: &Shared, turns: u32) -> bool {
-        let others = !self.deque.is_empty() || self.newest.seen().is_some();
-        others || turns == 0 && !shared.injector.is_empty() || shared.cancels()
+    fn keeps_waiting(&self, injector: &Injector<Ready>, turns: u32) -> bool {
+        !self.deque.is_empty() || self.newest.seen().is_some() || turns == 0 && !injector.is_empty()
     }
 
     /// What to go on with. `pushed` is called if some were put into the deque meanwhile.

@@ -109,8 +109,6 @@ impl Worker {
     }
 
     /// Runs readers one after the other, as long as it keeps their turn. Returns whether any is owed then.
-    ///
-    /// If they are to be cancelled, that is seen between two rows, and in a row where it counts as a turn of the budget.
     pub(crate) fn run_turn(&self, turn: Turn, debt: &mut Debt, is_rescued: bool) -> bool {
         if self.shared.cancels() {
             cancel(turn, debt);
