@@ -328,10 +328,7 @@ where
                 (Some(owed), [slot]) if slot.want.reads() => release::owing(header, slot, owed),
                 _ => (Ran::Ended, release::all(header, slots)),
             };
-            if is_last {
-                Self::free_here(Header::result(header));
-            }
-            drop(ticket);
+            Self::finish(header, ticket, is_last);
             ran
         }
     }
@@ -352,12 +349,23 @@ where
             } else {
                 release::owing(header, &slots[0], owed)
             };
-            if is_last {
-                Self::free_here(Header::result(header));
-            }
-            drop(ticket);
+            Self::finish(header, ticket, is_last);
             ran
         }
+    }
+
+    /// Frees the block if that is left to the caller, and then drops the ticket.
+    ///
+    /// # Safety
+    ///
+    /// The behavior has released its cowns, which said `is_last`.
+    #[inline(always)]
+    unsafe fn finish(header: NonNull<Header>, ticket: B::Ticket, is_last: bool) {
+        if is_last {
+            // SAFETY: as the caller says, nobody else can reach it.
+            unsafe { Self::free_here(Header::result(header)) }
+        }
+        drop(ticket);
     }
 
     /// Whether its count as a reader may be owed: nobody has a ticket, who would be told of the end.

@@ -146,8 +146,10 @@ impl Queue {
     /// `lent` is what it kept before that reader ran, if it kept one, and it has not asked for a turn since.
     #[inline]
     pub(crate) unsafe fn next_turn(&self, lent: Option<Lent>, shared: &Shared) -> Option<Turn> {
+        if !self.may_go_on(shared) {
+            return None;
+        }
         match lent {
-            _ if !self.may_go_on(shared) => None,
             // SAFETY: only one is kept at a time, and only who asks for a turn takes it out.
             Some(lent) => unsafe { self.turn.take_back(lent, self.shared) },
             None => self.take_turn(),
