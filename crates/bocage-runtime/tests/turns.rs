@@ -262,3 +262,25 @@ fn a_runtime_that_is_dropped_cancels_the_readers_in_turn() {
         assert!(try_acquire(&cown).is_some());
     }
 }
+
+/// Caught, in a release build (in a debug build readers are not short): a row that sees it only at every 32nd reader.
+#[test]
+fn no_reader_in_turn_runs_after_one_that_drops_the_runtime() {
+    let runtime = Builder::new().workers(1).on_drop(OnDrop::Cancel).build().unwrap();
+    let (cown, ran) = (Cown::new(0), Arc::new(AtomicUsize::new(0)));
+    let (own, count) = (cown.clone(), ran.clone());
+    let (owner, owned) = channel::<Runtime>();
+    drop(runtime.when((), move |()| {
+        short_reads(&own);
+        drop(current().when(&own, |mut value| *value += 1));
+        drop(current().when(read(&own), move |_| drop(owned.recv_timeout(LONG).unwrap())));
+        for _ in 0..20 {
+            let count = count.clone();
+            drop(current().when(read(&own), move |_| count.fetch_add(1, Ordering::Relaxed)));
+        }
+    }));
+    owner.send(runtime).unwrap();
+    assert!(becomes(|| Arc::strong_count(&ran) == 1), "something of a body is left");
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+    assert!(becomes(|| try_acquire(&cown).is_some()));
+}
