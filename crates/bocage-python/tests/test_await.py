@@ -386,7 +386,7 @@ def test_what_a_forgotten_loop_left_suspended_gives_its_turn_up(
     complaints: list[str] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
     task = loop.create_task(value_of(cown))
-    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     gone = weakref.ref(loop), weakref.ref(task)
     del loop, task
@@ -407,7 +407,7 @@ def test_a_loop_may_stop_and_go_on(gate: Gate) -> None:
             cown = Cown("value")
             held_up(cown, gate)
             task = loop.create_task(value_of(cown))
-            loop.run_until_complete(asyncio.sleep(0.01))
+            loop.run_until_complete(asyncio.sleep(0))
             gate.open()
             assert loop.run_until_complete(asyncio.wait_for(task, 60)) == "value"
 
