@@ -1,21 +1,35 @@
 //! Bocage, by its facade, as a program would use it.
 
-use bocage::{Builder, Cown, read, when};
+use bocage::{Builder, Cown, Requests, read, spawn, when};
 
 use crate::engine::{Engine, Results};
 
-/// Bocage's own runtime.
+/// Bocage's own runtime. The parameter: whether each behavior gives a handle, which is dropped at once.
 #[derive(Debug)]
-pub struct Bocage;
+pub struct Ours<const HANDLES: bool>;
 
-impl Engine for Bocage {
-    const NAME: &'static str = "bocage";
+/// Scheduled by `spawn`, as nobody asks for a result, and as the peers, but for `tokio`, give nothing that stands for it.
+pub type Bocage = Ours<false>;
+
+/// Scheduled by `when`.
+pub type Handles = Ours<true>;
+
+fn schedule<const HANDLES: bool, Q: Requests>(requests: Q, body: impl for<'a> FnOnce(Q::Guards<'a>) + Send + 'static) {
+    if HANDLES {
+        when(requests, body);
+    } else {
+        spawn(requests, body);
+    }
+}
+
+impl<const HANDLES: bool> Engine for Ours<HANDLES> {
+    const NAME: &'static str = if HANDLES { "handles" } else { "bocage" };
     type Place<'a> = ();
     type Cown<T: Send + Sync + 'static> = Cown<T>;
 
     fn run(workers: usize, root: impl FnOnce(()) + Send + 'static) {
         let runtime = Builder::new().workers(workers).build().expect("threads can be started");
-        runtime.when((), root);
+        runtime.spawn((), root);
         runtime.wait(None).expect("the benchmark's own thread waits as long as it takes");
     }
 
@@ -24,15 +38,15 @@ impl Engine for Bocage {
     }
 
     fn spawn((): (), body: impl FnOnce(()) + Send + 'static) {
-        when((), body);
+        schedule::<HANDLES, _>((), body);
     }
 
     fn when<T: Send + Sync + 'static>((): (), cown: &Cown<T>, body: impl FnOnce((), &mut T) + Send + 'static) {
-        when(cown, |mut value| body((), &mut value));
+        schedule::<HANDLES, _>(cown, |mut value| body((), &mut value));
     }
 
     fn read<T: Send + Sync + 'static>((): (), cown: &Cown<T>, body: impl FnOnce(&T) + Send + 'static) {
-        when(read(cown), |value| body(&value));
+        schedule::<HANDLES, _>(read(cown), |value| body(&value));
     }
 
     fn when_both<T: Send + Sync + 'static>(
@@ -41,15 +55,15 @@ impl Engine for Bocage {
         second: &Cown<T>,
         body: impl FnOnce((), &mut T, &mut T) + Send + 'static,
     ) {
-        when((first, second), |(mut first, mut second)| body((), &mut first, &mut second));
+        schedule::<HANDLES, _>((first, second), |(mut first, mut second)| body((), &mut first, &mut second));
     }
 
     fn when_all<T: Send + Sync + 'static>((): (), cowns: &[Cown<T>], mut each: impl FnMut(&mut T) + Send + 'static) {
-        when(cowns, move |mut values| values.iter_mut().for_each(&mut each));
+        schedule::<HANDLES, _>(cowns, move |mut values| values.iter_mut().for_each(&mut each));
     }
 }
 
-impl Results for Bocage {
+impl<const HANDLES: bool> Results for Ours<HANDLES> {
     fn combined(first: &Cown<u64>, second: &Cown<u64>, body: fn(u64, u64) -> u64) -> Cown<u64> {
         when((first, second), move |(first, second)| body(*first, *second)).into_cown()
     }

@@ -42,7 +42,7 @@ mod threads;
 mod verona;
 mod work;
 
-pub use bocage::Bocage;
+pub use bocage::{Bocage, Handles, Ours};
 pub use case::{
     Bank, Case, Contended, Counted, Fibonacci, Philosophers, Readers, Ring, Spawn, SpawnOnExisting, Tree, Wide,
 };

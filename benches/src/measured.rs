@@ -1,6 +1,5 @@
 //! Each program on each engine that this build has.
 
-use crate::Bocage;
 #[cfg(feature = "rayon")]
 use crate::Mutexes;
 #[cfg(feature = "tokio")]
@@ -12,6 +11,7 @@ use crate::Verona;
 use crate::case::{Bank, Case, Contended, Fibonacci, Philosophers, Readers, Ring, Spawn, SpawnOnExisting, Tree, Wide};
 use crate::engine::Engine;
 use crate::latency::{self, Latency};
+use crate::{Bocage, Handles};
 
 /// Runs a program with so many workers and behaviors; returns how many behaviors it counted.
 pub type Round = fn(workers: usize, behaviors: u64) -> u64;
@@ -82,7 +82,7 @@ pub fn latencies() -> Vec<(&'static str, Latency)> {
 
 fn on_every_engine<C: Case>() -> Measured {
     #[allow(unused_mut, reason = "without a peer, nothing is added")]
-    let mut engines = vec![(Bocage::NAME, C::round::<Bocage> as Round)];
+    let mut engines = vec![(Bocage::NAME, C::round::<Bocage> as Round), (Handles::NAME, C::round::<Handles>)];
     #[cfg(feature = "rayon")]
     engines.push((Mutexes::NAME, C::round::<Mutexes>));
     #[cfg(feature = "tokio")]

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use bocage::{Cown, Failure, Handle, quiesce, when};
+use bocage::{Cown, Failure, Handle, quiesce, spawn, when};
 
 const HELP: &str = "\
 Transfers money between random accounts, audits the bank meanwhile, and checks that no money is lost.
@@ -48,7 +48,7 @@ struct Account {
 }
 
 fn transfer(from: &Cown<Account>, to: &Cown<Account>, amount: i64) {
-    when((from, to), move |(mut from, mut to)| {
+    spawn((from, to), move |(mut from, mut to)| {
         if from.balance < amount {
             from.refused += 1;
         } else {

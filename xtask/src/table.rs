@@ -4,7 +4,7 @@
 use crate::bench::Row;
 
 /// The peers in the order of their columns; others follow.
-const PEERS: [&str; 5] = ["boc", "rayon", "tokio", "threads", "writes"];
+const PEERS: [&str; 6] = ["boc", "rayon", "tokio", "threads", "writes", "handles"];
 
 /// What the geometric mean is over: W1 to W8. Of W7's variants the one whose behaviors are empty; the other one
 /// measures mostly its own microsecond of work.

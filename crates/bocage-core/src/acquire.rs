@@ -4,6 +4,7 @@
 //! [`schedule_erased`], for layers that keep their own types, and upon it
 //! [`when_on`](crate::when_on), for Rust programs.
 
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header};
@@ -11,6 +12,7 @@ use crate::block::{self, Body, Fill, Place};
 use crate::cown::{Cown, CownId};
 use crate::executor::{Executor, Ready};
 use crate::grant;
+use crate::handle::Receipt;
 use crate::leftover::Leftover;
 use crate::mailbox;
 use crate::order::in_order;
@@ -74,23 +76,24 @@ where
     unsafe { schedule(executor, cowns.len(), fill, initial, body) }
 }
 
-/// [`schedule_erased`], for a body that may borrow, and cowns that `fill` tells.
+/// [`schedule_erased`], for a body that may borrow, cowns that `fill` tells, and whatever the caller wants to have.
 ///
 /// # Safety
 ///
 /// What `body` borrows lasts until its ticket is dropped, or it borrows nothing. The cowns are alive until this returns.
 #[inline]
-pub(crate) unsafe fn schedule<E, R, B>(
+pub(crate) unsafe fn schedule<E, R, B, H>(
     executor: E,
     cowns: usize,
     fill: impl FnOnce(&mut Fill),
     initial: Option<R>,
     body: B,
-) -> Cown<R>
+) -> H
 where
     E: Executor,
     R: Send + 'static,
     B: Body<R>,
+    H: Receipt<R>,
 {
     // SAFETY: passed on. What is ready has not run, so that its executor is there.
     unsafe {
@@ -101,7 +104,7 @@ where
     }
 }
 
-/// A behavior that waits for nothing, right when it is scheduled. See [`when_on_with`](crate::when_on_with).
+/// A behavior that waits for nothing, right when it is scheduled. See [`schedule_on_with`](crate::schedule_on_with).
 #[derive(Debug)]
 #[must_use = "dropping it cancels the behavior, or lets its executor have it"]
 pub enum Now {
@@ -117,20 +120,21 @@ pub enum Now {
 ///
 /// As for that.
 #[inline(always)]
-pub(crate) unsafe fn schedule_now<E, R, B>(
+pub(crate) unsafe fn schedule_now<E, R, B, H>(
     executor: E,
     cowns: usize,
     fill: impl FnOnce(&mut Fill),
     initial: Option<R>,
     body: B,
     now: impl FnOnce(NonNull<Header>, Now),
-) -> Cown<R>
+) -> H
 where
     E: Executor,
     R: Send + 'static,
     B: Body<R>,
+    H: Receipt<R>,
 {
-    let (header, result) = block::allocate(executor, cowns, fill, initial, body);
+    let (header, result) = block::allocate(executor, cowns, fill, initial, body, H::COUNTED);
     // SAFETY: fresh from `allocate`; each cown is kept alive by the caller. After its run the block holds nothing of
     // the body, whoever frees it. That it is ready is said to nobody else.
     unsafe {
@@ -142,8 +146,8 @@ where
             Enqueued::Turn => now(header, Now::Turn(Turn::new(header))),
         }
     }
-    // SAFETY: the handle's reference, which `allocate` counted.
-    unsafe { Cown::from_counted(result) }
+    // SAFETY: used only if `allocate` has counted a reference for it.
+    H::of(ManuallyDrop::new(unsafe { Cown::from_counted(result) }))
 }
 
 /// Takes one cown to write if nobody holds it, without waiting.
@@ -170,7 +174,7 @@ pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
         return None;
     }
     let fill = |slots: &mut Fill| slots.want(Want::write(target));
-    let (header, result) = block::allocate(Nowhere, 1, fill, Some(()), |_: Place<'_, ()>| {});
+    let (header, result) = block::allocate(Nowhere, 1, fill, Some(()), |_: Place<'_, ()>| {}, true);
     // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
     // the end, when the token (or the cancelled run) has its own.
     let _handle = unsafe { Cown::from_counted(result) };

@@ -6,6 +6,7 @@
 //! for phase 1 until then.
 
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::acquire::{link, swap_tail};
@@ -14,7 +15,7 @@ use crate::block::{self, Fill};
 use crate::cown::{Cown, CownHeader};
 use crate::executor::Executor;
 use crate::grant;
-use crate::handle::{Handle, fill, with_guards};
+use crate::handle::{Handle, Receipt, fill, with_guards};
 use crate::leftover::Leftover;
 use crate::order::in_order;
 use crate::request::Requests;
@@ -31,7 +32,7 @@ use crate::slot::Slot;
 ///
 /// let (a, b) = (Cown::new(1), Cown::new(2));
 /// let mut batch = Batch::new();
-/// drop(batch.when_on(Inline, (&a, &b), |(mut a, mut b)| std::mem::swap(&mut *a, &mut *b)));
+/// batch.spawn_on(Inline, (&a, &b), |(mut a, mut b)| std::mem::swap(&mut *a, &mut *b));
 /// // Nobody can have changed them since.
 /// let seen = batch.when_on(Inline, (read(&a), read(&b)), |(a, b)| (*a, *b));
 /// drop(batch);
@@ -83,12 +84,34 @@ impl Batch {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
+        self.schedule_on(executor, requests, body)
+    }
+
+    /// Adds a behavior; as [`spawn_on`](crate::spawn_on), but that it is scheduled with the batch.
+    pub fn spawn_on<E, Q, F>(&mut self, executor: E, requests: Q, body: F)
+    where
+        E: Executor,
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.schedule_on(executor, requests, body)
+    }
+
+    /// Adds a behavior; as [`schedule_on`](crate::schedule_on), but that it is scheduled with the batch.
+    pub fn schedule_on<E, Q, R, F, H>(&mut self, executor: E, requests: Q, body: F) -> H
+    where
+        E: Executor,
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+        H: Receipt<R>,
+    {
         let run = with_guards(&requests, body);
         let fill = |slots: &mut Fill| fill(&requests, slots);
-        let (header, result) = block::allocate(executor, requests.count(), fill, None, run);
+        let (header, result) = block::allocate(executor, requests.count(), fill, None, run, H::COUNTED);
         self.add(header);
-        // SAFETY: the handle's reference, which `allocate` counted.
-        Handle { result: unsafe { Cown::from_counted(result) } }
+        // SAFETY: used only if `allocate` has counted a reference for it.
+        H::of(ManuallyDrop::new(unsafe { Cown::from_counted(result) }))
     }
 
     fn add(&mut self, header: NonNull<Header>) {

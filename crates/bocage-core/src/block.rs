@@ -103,9 +103,6 @@ impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for F {
     }
 }
 
-/// How many references a new block has: the run's and the handle's.
-const FIRST_REFS: u32 = 2;
-
 /// Memory that is to be given back, also if a panic comes.
 struct Memory(NonNull<u8>, Layout);
 
@@ -141,7 +138,7 @@ impl Fill {
 }
 
 /// Makes the block of a behavior of so many requests, which `fill` tells in their order. Returns the header and the
-/// result's cown.
+/// result's cown, for which a reference is counted beside the run's if it `has_handle`.
 ///
 /// What the body borrows is not looked at before the behavior runs.
 ///
@@ -155,6 +152,7 @@ pub(crate) fn allocate<E, R, B>(
     fill: impl FnOnce(&mut Fill),
     initial: Option<R>,
     body: B,
+    has_handle: bool,
 ) -> (NonNull<Header>, NonNull<CownBox<R>>)
 where
     E: Executor,
@@ -196,7 +194,7 @@ where
         };
         front.write(Front {
             result: CownBox {
-                header: CownHeader::held(header.as_ptr().cast(), FIRST_REFS, flags, vtable),
+                header: CownHeader::held(header.as_ptr().cast(), 1 + u32::from(has_handle), flags, vtable),
                 storage: UnsafeCell::new(storage),
             },
             executor: UnsafeCell::new(Who { executor: ManuallyDrop::new(executor) }),

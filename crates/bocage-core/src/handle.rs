@@ -41,23 +41,58 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    let run = with_guards(&requests, body);
-    // SAFETY: the body borrows nothing that could end, and `requests` keeps the cowns.
-    let result = unsafe { schedule(executor, requests.count(), |slots| fill(&requests, slots), None, run) };
-    Handle { result }
+    schedule_on(executor, requests, body)
 }
 
-/// [`when_on`], but that `now` gets the behavior, instead of its executor, if it waits for nothing: for an executor that
+/// [`when_on`], for a behavior whose result nobody asks for. There is no handle, and so none is to be dropped: that is a
+/// read-modify-write of the behavior's block, which another thread may be about to run.
+///
+/// A panic in the body shows only in what the panic hook prints, and in its cowns, which are
+/// [poisoned](crate::Guard::is_poisoned).
+///
+/// ```
+/// use bocage_core::{Cown, Inline, spawn_on, when_on};
+///
+/// let total = Cown::new(0);
+/// for n in 1..=4 {
+///     spawn_on(Inline, &total, move |mut total| *total += n);
+/// }
+/// assert_eq!(when_on(Inline, &total, |total| *total).wait().unwrap(), 10);
+/// ```
+pub fn spawn_on<E, Q, F>(executor: E, requests: Q, body: F)
+where
+    E: Executor,
+    Q: Requests,
+    F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+{
+    schedule_on(executor, requests, body)
+}
+
+/// [`when_on`] or [`spawn_on`], as the caller wants the one's [`Receipt`] or the other's.
+pub fn schedule_on<E, Q, R, F, H>(executor: E, requests: Q, body: F) -> H
+where
+    E: Executor,
+    Q: Requests,
+    R: Send + 'static,
+    F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    H: Receipt<R>,
+{
+    let run = with_guards(&requests, body);
+    // SAFETY: the body borrows nothing that could end, and `requests` keeps the cowns.
+    unsafe { schedule(executor, requests.count(), |slots| fill(&requests, slots), None, run) }
+}
+
+/// [`schedule_on`], but that `now` gets the behavior, instead of its executor, if it waits for nothing: for an executor that
 /// knows its way from where it schedules. It is called before this returns, or never.
 ///
 /// All of it is inlined into the caller, so that the body is written to where it stays.
 ///
 /// ```
-/// use bocage_core::{Cown, Inline, Now, when_on_with};
+/// use bocage_core::{Cown, Handle, Inline, Now, schedule_on_with};
 ///
 /// let cown = Cown::new(1);
 /// let mut kept = None;
-/// let doubled = when_on_with(Inline, &cown, |mut c| { *c *= 2; *c }, |now| kept = Some(now));
+/// let doubled: Handle<i32> = schedule_on_with(Inline, &cown, |mut c| { *c *= 2; *c }, |now| kept = Some(now));
 /// assert!(kept.is_some());
 /// match kept {
 ///     Some(Now::Ready(ready)) => ready.run(),
@@ -66,18 +101,62 @@ where
 /// assert_eq!(doubled.wait().unwrap(), 2);
 /// ```
 #[inline(always)]
-pub fn when_on_with<E, Q, R, F>(executor: E, requests: Q, body: F, now: impl FnOnce(Now)) -> Handle<R>
+pub fn schedule_on_with<E, Q, R, F, H>(executor: E, requests: Q, body: F, now: impl FnOnce(Now)) -> H
 where
     E: Executor,
     Q: Requests,
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    H: Receipt<R>,
 {
     let run = with_guards(&requests, body);
     let fill = |slots: &mut Fill| fill(&requests, slots);
-    // SAFETY: as for `when_on`.
-    let result = unsafe { schedule_now(executor, requests.count(), fill, None, run, |_, it| now(it)) };
-    Handle { result }
+    // SAFETY: as for `schedule_on`.
+    unsafe { schedule_now(executor, requests.count(), fill, None, run, |_, it| now(it)) }
+}
+
+/// What one gets who schedules a behavior with a result of type `R`: its [`Handle`]; or the result's [`Cown`]; or nothing, if
+/// the result is nothing. Nobody else can implement it.
+pub trait Receipt<R>: sealed::Receipt {
+    /// Whether it is one of the result's references.
+    #[doc(hidden)]
+    const COUNTED: bool;
+
+    /// Of this result; it is used only if it is counted.
+    #[doc(hidden)]
+    fn of(result: ManuallyDrop<Cown<R>>) -> Self;
+}
+
+mod sealed {
+    pub trait Receipt {}
+    impl Receipt for () {}
+    impl<R> Receipt for super::Handle<R> {}
+    impl<R> Receipt for super::Cown<R> {}
+}
+
+impl Receipt<()> for () {
+    const COUNTED: bool = false;
+
+    #[inline]
+    fn of(_: ManuallyDrop<Cown<()>>) {}
+}
+
+impl<R> Receipt<R> for Handle<R> {
+    const COUNTED: bool = true;
+
+    #[inline]
+    fn of(result: ManuallyDrop<Cown<R>>) -> Self {
+        Self { result: ManuallyDrop::into_inner(result) }
+    }
+}
+
+impl<R> Receipt<R> for Cown<R> {
+    const COUNTED: bool = true;
+
+    #[inline]
+    fn of(result: ManuallyDrop<Cown<R>>) -> Self {
+        ManuallyDrop::into_inner(result)
+    }
 }
 
 /// Tells a new block what `requests` wants.
@@ -158,8 +237,9 @@ impl std::error::Error for Failure {}
 
 /// A scheduled behavior's future result.
 ///
-/// Dropping it is free and changes nothing: the behavior runs all the same. A panic in its body then shows
-/// only in what the panic hook prints, and in its cowns, which are [poisoned](crate::Guard::is_poisoned).
+/// Dropping it changes nothing: the behavior runs all the same. A panic in its body then shows only in what the panic hook
+/// prints, and in its cowns, which are [poisoned](crate::Guard::is_poisoned). Who wants no handle has less to do without
+/// one: see [`spawn_on`].
 pub struct Handle<R> {
     pub(crate) result: Cown<R>,
 }

@@ -88,7 +88,7 @@ pub use cown::{Cown, CownId};
 pub use executor::{Executor, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesMut};
-pub use handle::{Failure, Handle, Outcome, when_on, when_on_with};
+pub use handle::{Failure, Handle, Outcome, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
 pub use hold::{Acquire, Acquired, acquire};
 pub use idle::{Helping, help_while_waiting};
 pub use request::{Held, Read, Requests, read};

@@ -177,7 +177,7 @@ impl Claim {
         let mailbox = Arc::new(Mailbox(AtomicPtr::new(ptr::null_mut())));
         let nothing = |_: Place<'_, ()>| {};
         // SAFETY: the body borrows nothing.
-        drop(unsafe { schedule(Deliver(mailbox.clone()), cowns, fill, Some(()), nothing) });
+        let () = unsafe { schedule(Deliver(mailbox.clone()), cowns, fill, Some(()), nothing) };
         Self { mailbox, waker: None }
     }
 

@@ -7,7 +7,9 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use bocage_core::{Cown, Erased, Executor, Inline, Ready, read, schedule_erased, when_on};
+use bocage_core::{
+    Batch, Cown, Erased, Executor, Inline, Ready, read, schedule_erased, spawn_on, try_acquire, when_on,
+};
 use pool::{Pool, Successors};
 
 /// How many [`Token`]s there are.
@@ -99,6 +101,49 @@ fn nothing_is_left_when_bodies_panic_or_are_cancelled() {
         assert_eq!(census.alive(), 1);
     }
     drop(cown);
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
+fn nothing_is_left_of_a_behavior_without_a_handle_when_its_run_is_over() {
+    fn body(tokens: (Token, Token), panics: bool) {
+        let (_token, payload) = tokens;
+        if panics {
+            resume_unwind(Box::new(payload));
+        }
+    }
+    let census = Census::default();
+    let (a, b) = (Cown::new(census.token()), Cown::new(0));
+    for panics in [false, true] {
+        // Free; behind one that holds the cown; and never run.
+        let tokens = || (census.token(), census.token());
+        spawn_on(Inline, &a, {
+            let tokens = tokens();
+            move |_| body(tokens, panics)
+        });
+        assert_eq!(census.alive(), 1);
+        let held = try_acquire(&b).expect("nobody has it");
+        spawn_on(Inline, (read(&b), &a), {
+            let tokens = tokens();
+            move |_| body(tokens, panics)
+        });
+        assert_eq!(census.alive(), 3, "it waits");
+        drop(held);
+        assert_eq!(census.alive(), 1);
+        spawn_on(Cancels, &a, {
+            let tokens = tokens();
+            move |_| body(tokens, panics)
+        });
+        let mut batch = Batch::new();
+        batch.spawn_on(Inline, &a, {
+            let tokens = tokens();
+            move |_| body(tokens, panics)
+        });
+        drop(batch);
+        assert_eq!(census.alive(), 1);
+        assert_eq!(when_on(Inline, &a, |a| a.is_poisoned()).wait().unwrap(), panics);
+    }
+    drop(a);
     assert_eq!(census.alive(), 0);
 }
 

@@ -8,7 +8,7 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::{Executor, Handle, Ready, Requests, Turn, when_on, when_on_with};
+use bocage_core::{Executor, Ready, Receipt, Requests, Turn, schedule_on, schedule_on_with};
 
 use crate::error::Error;
 use crate::pending::{Note, Register};
@@ -106,13 +106,14 @@ impl Admission {
 /// Schedules from a body of the worker that calls this, on its own runtime. That is open as long as the body runs, so the
 /// behavior needs no admission, but to be counted.
 #[inline(always)]
-pub(crate) fn schedule_in_body<Q, R, F>(worker: &Worker, requests: Q, body: F) -> Handle<R>
+pub(crate) fn schedule_in_body<Q, R, F, H>(worker: &Worker, requests: Q, body: F) -> H
 where
     Q: Requests,
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    H: Receipt<R>,
 {
-    /// Takes the count back if `when_on` panics, and so has scheduled nothing.
+    /// Takes the count back if `schedule_on` panics, and so has scheduled nothing.
     struct Counted(&'static Shard);
     impl Drop for Counted {
         fn drop(&mut self) {
@@ -127,44 +128,46 @@ where
     #[cfg(feature = "trace")]
     let body = crate::trace::labelled(&shared.tracer, &requests, body);
     let executor = RuntimeExecutor(shared);
-    let handle = match note {
-        None => when_on_with(executor, requests, body, |now| worker.take_in(now)),
+    let receipt = match note {
+        None => schedule_on_with(executor, requests, body, |now| worker.take_in(now)),
         Some(note) => noted(executor, note, requests, body),
     };
     mem::forget(counted);
-    handle
+    receipt
 }
 
 /// Schedules a behavior that is counted, and noted if the runtime names them.
 #[inline]
-pub(crate) fn schedule<Q, R, F>(
+pub(crate) fn schedule<Q, R, F, H>(
     shared: &'static Shared,
     note: Option<Note<&'static Register>>,
     requests: Q,
     body: F,
-) -> Handle<R>
+) -> H
 where
     Q: Requests,
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    H: Receipt<R>,
 {
     #[cfg(feature = "trace")]
     let body = crate::trace::labelled(&shared.tracer, &requests, body);
     let executor = RuntimeExecutor(shared);
     match note {
-        None => when_on(executor, requests, body),
+        None => schedule_on(executor, requests, body),
         Some(note) => noted(executor, note, requests, body),
     }
 }
 
 /// The same, of one that is noted.
-fn noted<Q, R, F>(executor: RuntimeExecutor, note: Note<&'static Register>, requests: Q, body: F) -> Handle<R>
+fn noted<Q, R, F, H>(executor: RuntimeExecutor, note: Note<&'static Register>, requests: Q, body: F) -> H
 where
     Q: Requests,
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+    H: Receipt<R>,
 {
-    when_on(executor, requests, move |guards: Q::Guards<'_>| note.run(|| body(guards)))
+    schedule_on(executor, requests, move |guards: Q::Guards<'_>| note.run(|| body(guards)))
 }
 
 impl Drop for Admission {

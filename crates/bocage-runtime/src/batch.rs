@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use bocage_core::{Handle, Requests};
+use bocage_core::{Handle, Receipt, Requests};
 
 use crate::deterministic::{Program, watched};
 use crate::error::Error;
@@ -67,6 +67,19 @@ impl Batch {
         self.try_when(requests, body).unwrap_or_else(|error| panic!("`when` in a batch: {error}"))
     }
 
+    /// [`when`](Self::when), for a behavior whose result nobody asks for; see [`spawn_on`](bocage_core::spawn_on).
+    ///
+    /// # Panics
+    ///
+    /// As [`when`](Self::when).
+    pub fn spawn<Q, F>(&mut self, requests: Q, body: F)
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.try_spawn(requests, body).unwrap_or_else(|error| panic!("`spawn` in a batch: {error}"));
+    }
+
     /// [`when`](Self::when), for a runtime that may have stopped. With one behavior in the batch it can't stop any
     /// more, so that only the first can be refused.
     ///
@@ -79,6 +92,29 @@ impl Batch {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
+        self.add(requests, body)
+    }
+
+    /// [`spawn`](Self::spawn), for a runtime that may have stopped, as [`try_when`](Self::try_when) says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn try_spawn<Q, F>(&mut self, requests: Q, body: F) -> Result<(), Error>
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.add(requests, body)
+    }
+
+    fn add<Q, R, F, H>(&mut self, requests: Q, body: F) -> Result<H, Error>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+        H: Receipt<R>,
+    {
         let Self { behaviors, on } = self;
         match on {
             On::Runtime(runtime) => {
@@ -87,14 +123,15 @@ impl Batch {
                 #[cfg(feature = "trace")]
                 let body = crate::trace::labelled(&runtime.shared().tracer, &requests, body);
                 Ok(admission.schedule(|executor| match note {
-                    None => behaviors.when_on(executor, requests, body),
-                    Some(note) => behaviors.when_on(executor, requests, move |guards| note.run(|| body(guards))),
+                    None => behaviors.schedule_on(executor, requests, body),
+                    Some(note) => behaviors
+                        .schedule_on(executor, requests, move |guards: Q::Guards<'_>| note.run(|| body(guards))),
                 }))
             }
             On::Program(program) => {
                 let note = program.note::<Q, F>(&requests);
                 let body = move |guards: Q::Guards<'_>| note.run(|| watched(|| body(guards)));
-                Ok(program.schedule(|executor| behaviors.when_on(executor, requests, body)))
+                Ok(program.schedule(|executor| behaviors.schedule_on(executor, requests, body)))
             }
         }
     }
@@ -117,7 +154,7 @@ impl Batch {
     /// let here = runtime.pinned()?;
     /// let (gauge, model) = (here.cown(Rc::new(Cell::new(0)))?, Cown::new(0));
     /// let shown = runtime.batch(|batch| {
-    ///     drop(batch.when(&model, |mut model| *model += 1));
+    ///     batch.spawn(&model, |mut model| *model += 1);
     ///     // What is shown is what the batch made of it, whoever else has scheduled on `model`.
     ///     drop(batch.when_pinned(&here, (&gauge, &model), |(gauge, model)| gauge.set(*model)));
     ///     batch.when_pinned(&here, &gauge, |gauge| gauge.get())

@@ -71,7 +71,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use bocage_core::{Executor, Handle, Ready, Requests, enter_worker, help_while_waiting, when_on};
+use bocage_core::{Executor, Handle, Ready, Receipt, Requests, enter_worker, help_while_waiting, schedule_on};
 
 use crate::batch::Batch;
 use crate::error::Error;
@@ -227,7 +227,7 @@ impl Program {
         self.0.depth.get() > 0
     }
 
-    /// Schedules `body` to run when all cowns of `requests` are acquired; see [`when_on`]. Others, or this one, may
+    /// Schedules `body` to run when all cowns of `requests` are acquired; see [`when_on`](bocage_core::when_on). Others, or this one, may
     /// run before it returns.
     pub fn when<Q, R, F>(&self, requests: Q, body: F) -> Handle<R>
     where
@@ -235,11 +235,30 @@ impl Program {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
+        self.put(requests, body)
+    }
+
+    /// [`when`](Self::when), for a behavior whose result nobody asks for; see [`spawn_on`](bocage_core::spawn_on).
+    pub fn spawn<Q, F>(&self, requests: Q, body: F)
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.put(requests, body)
+    }
+
+    fn put<Q, R, F, H>(&self, requests: Q, body: F) -> H
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+        H: Receipt<R>,
+    {
         let note = self.note::<Q, F>(&requests);
         let body = move |guards: Q::Guards<'_>| note.run(|| watched(|| body(guards)));
-        let handle = self.schedule(|executor| when_on(executor, requests, body));
+        let receipt = self.schedule(|executor| schedule_on(executor, requests, body));
         self.pause();
-        handle
+        receipt
     }
 
     /// As [`Runtime::batch`](crate::Runtime::batch).

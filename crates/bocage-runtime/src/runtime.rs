@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bocage_core::{Handle, Requests};
+use bocage_core::{Handle, Receipt, Requests};
 
 use crate::admission::{self, Admission, outside_shard};
 use crate::batch::Batch;
@@ -102,6 +102,33 @@ impl Runtime {
         self.reference.try_when(requests, body)
     }
 
+    /// [`when`](Self::when), for a behavior whose result nobody asks for: there is no handle, and the behavior costs a little
+    /// less for that. See [`spawn_on`](bocage_core::spawn_on).
+    ///
+    /// # Panics
+    ///
+    /// As [`when`](Self::when).
+    pub fn spawn<Q, F>(&self, requests: Q, body: F)
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.reference.spawn(requests, body);
+    }
+
+    /// [`spawn`](Self::spawn), for a runtime that may have stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn try_spawn<Q, F>(&self, requests: Q, body: F) -> Result<(), Error>
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.reference.try_spawn(requests, body)
+    }
+
     /// Schedules all behaviors that `add` adds to the batch in one step, when `add` is over: no other behavior comes
     /// between them on any cown that two of them share, and among themselves they run in the order in which they
     /// were added. Returns what `add` does. If `add` panics, what it added is scheduled all the same.
@@ -119,7 +146,7 @@ impl Runtime {
     /// let runtime = Runtime::new()?;
     /// let (a, b) = (Cown::new(1), Cown::new(2));
     /// let seen = runtime.batch(|batch| {
-    ///     drop(batch.when((&a, &b), |(mut a, mut b)| std::mem::swap(&mut *a, &mut *b)));
+    ///     batch.spawn((&a, &b), |(mut a, mut b)| std::mem::swap(&mut *a, &mut *b));
     ///     // Nobody can have changed them since.
     ///     batch.when((read(&a), read(&b)), |(a, b)| (*a, *b))
     /// });
@@ -329,39 +356,77 @@ impl RuntimeRef {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
     {
-        with_current(|worker| match worker {
-            Some(worker) if worker.works_for(self.shared) && worker.generation() == self.generation => {
-                Ok(admission::schedule_in_body(worker, requests, body))
-            }
-            _ => self.try_when_outside(requests, body),
-        })
+        self.schedule(requests, body)
     }
 
-    /// [`try_when`](Self::try_when), for a thread that is no worker of the runtime, or in a hook.
-    #[inline(never)]
-    fn try_when_outside<Q, R, F>(&self, requests: Q, body: F) -> Result<Handle<R>, Error>
+    /// As [`Runtime::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::when`].
+    pub fn spawn<Q, F>(&self, requests: Q, body: F)
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.try_spawn(requests, body).unwrap_or_else(|error| panic!("`spawn` on a runtime: {error}"));
+    }
+
+    /// As [`Runtime::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`].
+    pub fn try_spawn<Q, F>(&self, requests: Q, body: F) -> Result<(), Error>
+    where
+        Q: Requests,
+        F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+    {
+        self.schedule(requests, body)
+    }
+
+    fn schedule<Q, R, F, H>(&self, requests: Q, body: F) -> Result<H, Error>
     where
         Q: Requests,
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+        H: Receipt<R>,
+    {
+        with_current(|worker| match worker {
+            Some(worker) if worker.works_for(self.shared) && worker.generation() == self.generation => {
+                Ok(admission::schedule_in_body(worker, requests, body))
+            }
+            _ => self.schedule_outside(requests, body),
+        })
+    }
+
+    /// [`schedule`](Self::schedule), for a thread that is no worker of the runtime, or in a hook.
+    #[inline(never)]
+    fn schedule_outside<Q, R, F, H>(&self, requests: Q, body: F) -> Result<H, Error>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+        H: Receipt<R>,
     {
         let admission = self.admit()?;
         let note = admission.note::<Q, F>(&requests);
         Ok(admission.schedule(|_| admission::schedule(self.shared, note, requests, body)))
     }
 
-    /// Schedules `body` on the runtime whose behavior the calling thread runs, as [`when`](Self::when) does on
-    /// [`current`](Self::current), but faster.
+    /// Schedules `body` on the runtime whose behavior the calling thread runs, as [`when`](Self::when) or
+    /// [`spawn`](Self::spawn) does on [`current`](Self::current), but faster.
     ///
     /// # Errors
     ///
     /// If it runs none, or a pinned one: then it gives both back, and nothing is scheduled.
     #[inline]
-    pub fn when_in_body<Q, R, F>(requests: Q, body: F) -> Result<Handle<R>, (Q, F)>
+    pub fn schedule_in_body<Q, R, F, H>(requests: Q, body: F) -> Result<H, (Q, F)>
     where
         Q: Requests,
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
+        H: Receipt<R>,
     {
         with_current(|worker| match worker {
             Some(worker) if worker.is_at_work() => Ok(admission::schedule_in_body(worker, requests, body)),

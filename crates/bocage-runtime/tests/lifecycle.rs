@@ -107,6 +107,7 @@ fn a_stopped_runtime_refuses_and_a_new_one_is_another() {
     first.wait(None).unwrap();
     first.quiesce(None).unwrap();
     assert!(matches!(first.try_when((), |()| ()), Err(Error::Stopped)));
+    assert!(matches!(first.try_spawn((), |()| ()), Err(Error::Stopped)));
     assert!(matches!(first.admit(), Err(Error::Stopped)));
     drop(first);
     let second = runtime(2);

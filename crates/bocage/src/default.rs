@@ -45,7 +45,7 @@ where
     R: Send + 'static,
     F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'static,
 {
-    RuntimeRef::when_in_body(requests, body).unwrap_or_else(|(requests, body)| when_elsewhere(requests, body))
+    RuntimeRef::schedule_in_body(requests, body).unwrap_or_else(|(requests, body)| when_elsewhere(requests, body))
 }
 
 /// [`when`], for a thread that is no worker, or is in a hook.
@@ -59,6 +59,47 @@ where
     match Place::current() {
         Place::Runtime(runtime) => runtime.when(requests, body),
         Place::Program(program) => program.when(requests, body),
+    }
+}
+
+/// [`when`], for a behavior whose result nobody asks for: there is no handle, and the behavior costs a little less for that.
+///
+/// A panic in its body shows in what the panic hook prints, and in its cowns, which are
+/// [poisoned](crate::Guard::is_poisoned).
+///
+/// # Panics
+///
+/// As [`when`].
+///
+/// ```
+/// use bocage::{Cown, spawn, when};
+///
+/// let log = Cown::new(Vec::new());
+/// for n in 0..3 {
+///     spawn(&log, move |mut log| log.push(n));
+/// }
+/// assert_eq!(when(&log, |log| log.clone()).wait()?, [0, 1, 2]);
+/// # Ok::<(), bocage::Failure>(())
+/// ```
+#[inline]
+pub fn spawn<Q, F>(requests: Q, body: F)
+where
+    Q: Requests,
+    F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+{
+    RuntimeRef::schedule_in_body(requests, body).unwrap_or_else(|(requests, body)| spawn_elsewhere(requests, body));
+}
+
+/// [`spawn`], for a thread that is no worker, or is in a hook.
+#[inline(never)]
+fn spawn_elsewhere<Q, F>(requests: Q, body: F)
+where
+    Q: Requests,
+    F: for<'a> FnOnce(Q::Guards<'a>) + Send + 'static,
+{
+    match Place::current() {
+        Place::Runtime(runtime) => runtime.spawn(requests, body),
+        Place::Program(program) => program.spawn(requests, body),
     }
 }
 
@@ -77,8 +118,8 @@ where
 ///
 /// let (checking, savings) = (Cown::new(100), Cown::new(0));
 /// let sum = batch(|batch| {
-///     batch.when(&checking, |mut checking| *checking -= 40);
-///     batch.when(&savings, |mut savings| *savings += 40);
+///     batch.spawn(&checking, |mut checking| *checking -= 40);
+///     batch.spawn(&savings, |mut savings| *savings += 40);
 ///     batch.when((read(&checking), read(&savings)), |(checking, savings)| *checking + *savings)
 /// });
 /// assert_eq!(sum.wait()?, 100);

@@ -26,10 +26,11 @@
 //! asked for only to be [`read`]: behaviors that read it run at the same time. It may be named [twice](Guard#aliases).
 //!
 //! What `when` gives is a [`Handle`] of the result. Wait for it on a plain thread; `.await` it in any async runtime; in a
-//! behavior, ask for the result as one asks for any cown, or ignore it.
+//! behavior, ask for the result as one asks for any cown, or ignore it. A behavior whose result nobody asks for is
+//! scheduled by [`spawn`], which gives no handle and is the cheapest.
 //!
 //! ```
-//! use bocage::{Cown, when};
+//! use bocage::{Cown, spawn, when};
 //!
 //! let prices: Vec<Cown<u64>> = (1..=10).map(Cown::new).collect();
 //! let (rate, log) = (Cown::new(3), Cown::new(Vec::new()));
@@ -37,7 +38,7 @@
 //! let total = when((&prices[..], &rate), |(prices, rate)| {
 //!     prices.iter().map(|price| price * *rate).sum::<u64>()
 //! });
-//! when((&total.cown(), &log), |(total, mut log)| log.push(format!("total {}", *total)));
+//! spawn((&total.cown(), &log), |(total, mut log)| log.push(format!("total {}", *total)));
 //! assert_eq!(when(&log, |log| log.join(", ")).wait()?, "total 165");
 //! # Ok::<(), bocage::Failure>(())
 //! ```
@@ -123,7 +124,7 @@
 //!
 //! | here | from | what |
 //! | --- | --- | --- |
-//! | [`when`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
+//! | [`when`], [`spawn`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
 //! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
 //! | [`acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
 //! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
@@ -141,7 +142,7 @@
 //!
 //! - This crate composes the crates below it and adds no mechanism, but for one static: the default runtime.
 //! - The default runtime starts on the first use, never before, and lives as long as the process.
-//! - `when` never blocks on a behavior, and no choice of cowns can deadlock. What blocks ([`Handle::wait`],
+//! - `when` and `spawn` never block on a behavior, and no choice of cowns can deadlock. What blocks ([`Handle::wait`],
 //!   [`Acquire::wait`], [`scope`], [`quiesce`]) refuses to in a behavior.
 
 mod default;
@@ -155,7 +156,7 @@ pub use bocage_runtime::{
     Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Pinned, PinnedCown, PinnedGuard,
     PinnedRequests, Runtime, RuntimeRef, WorkerStats, deterministic,
 };
-pub use default::{batch, default_runtime, quiesce, when};
+pub use default::{batch, default_runtime, quiesce, spawn, when};
 pub use scope::{Scope, scope};
 
 #[cfg(feature = "trace")]
@@ -181,7 +182,8 @@ pub use bocage_noticeboard as noticeboard;
 /// ```
 pub mod prelude {
     pub use crate::{
-        Acquired, Cown, Failure, Guard, Handle, ReadGuard, Requests, Runtime, acquire, quiesce, read, scope, when,
+        Acquired, Cown, Failure, Guard, Handle, ReadGuard, Requests, Runtime, acquire, quiesce, read, scope, spawn,
+        when,
     };
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bocage::{Builder, Cown, Error, RuntimeRef, default_runtime, quiesce, when};
+use bocage::{Builder, Cown, Error, RuntimeRef, batch, default_runtime, quiesce, spawn, when};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -24,6 +24,30 @@ fn a_behavior_schedules_on_the_runtime_that_runs_it() {
     assert_eq!(outer, Some(own.reference()));
     assert_eq!(inner.wait().unwrap(), Some(own.reference()));
     assert_ne!(own.reference(), default_runtime().reference());
+}
+
+#[test]
+fn what_is_spawned_runs_where_when_would_run_it_in_order_with_it_and_its_panic_poisons() {
+    let own = Builder::new().workers(2).build().unwrap();
+    let log = Cown::new(Vec::new());
+    let (outside, inside) = (log.clone(), log.clone());
+    own.spawn(&log, move |mut log| {
+        log.push(RuntimeRef::current());
+        spawn(&inside, |mut log| log.push(RuntimeRef::current()));
+        when(&inside, |mut log| log.push(RuntimeRef::current()));
+    });
+    own.quiesce(Some(LONG)).unwrap();
+    spawn(&outside, |mut log| log.push(RuntimeRef::current()));
+    let (of_own, of_default) = (Some(own.reference()), Some(default_runtime().reference()));
+    assert_eq!(when(&log, |log| log.clone()).wait().unwrap(), [of_own, of_own, of_own, of_default]);
+    let pushed = batch(|batch| {
+        batch.spawn(&log, |mut log| {
+            log.clear();
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        batch.when(&log, |log| (log.len(), log.is_poisoned()))
+    });
+    assert_eq!(pushed.wait().unwrap(), (0, true));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bocage::deterministic::replay;
-use bocage::{Batch, Cown, Failure, Guard, Handle, ReadGuard, RuntimeRef, acquire, batch, read, scope, when};
+use bocage::{Batch, Cown, Failure, Guard, Handle, ReadGuard, RuntimeRef, acquire, batch, read, scope, spawn, when};
 use bocage_core::try_acquire;
 
 use crate::cell::{Cell, Findings, Token, Turn};
@@ -69,9 +69,9 @@ impl Job {
         reads.iter().zip(self.turns.1).for_each(|(cell, turn)| cell.read(turn));
         for cown in &self.inner {
             let token = Token::new(&self.token.0);
-            when(cown, move |mut cell| {
+            spawn(cown, move |mut cell| {
                 cell.write(None);
-                token
+                drop(token);
             });
         }
         if self.panics {
@@ -346,7 +346,7 @@ impl<'a> Author<'a> {
                 let (on_a, on_b) = (Some((0, written[a])), Some((0, written[b])));
                 written[a] += 1;
                 let token = Token::new(findings);
-                when((&cowns[a], read(&cowns[b])), move |(mut a, b)| {
+                spawn((&cowns[a], read(&cowns[b])), move |(mut a, b)| {
                     a.write(on_a);
                     b.read(on_b);
                     drop(token);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bocage::{Builder, Cown, OnDrop, Runtime, RuntimeRef, acquire, quiesce, when};
+use bocage::{Builder, Cown, OnDrop, Runtime, RuntimeRef, acquire, quiesce, spawn};
 
 use crate::author::Author;
 use crate::cell::{Cell, Findings, Token};
@@ -157,7 +157,7 @@ fn passing_runtimes(round: &Round, mut random: Random, over: &AtomicBool) {
                 cell.write(None);
                 if i % 64 == 63 {
                     // On the runtime that runs this one, which may be about to cancel.
-                    when((), move |()| drop(token));
+                    spawn((), move |()| drop(token));
                     resume_unwind(Box::new(()));
                 }
                 token
