@@ -95,9 +95,20 @@ unsafe fn readers_in_a_row<'a>(
 ///
 /// The behavior waited for it, and this is called once for each cown.
 pub(crate) unsafe fn acquired_one(header: NonNull<Header>, arrival: Arrival) {
+    // SAFETY: passed on.
+    unsafe { acquired_some(header, 1, arrival) }
+}
+
+/// The same, of so many cowns.
+///
+/// # Safety
+///
+/// As for [`acquired_one`].
+#[inline]
+pub(crate) unsafe fn acquired_some(header: NonNull<Header>, cowns: u32, arrival: Arrival) {
     // SAFETY: it waits, so it has not run and its block is there.
     unsafe {
-        if Header::is_single(header) || Header::acquired(header, 1) {
+        if Header::is_single(header) || Header::acquired(header, cowns) {
             Header::make_ready(header, arrival);
         }
     }

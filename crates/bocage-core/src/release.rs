@@ -23,17 +23,62 @@ pub(crate) unsafe fn all(header: NonNull<Header>, slots: &[Slot]) -> bool {
     // SAFETY: the run's reference keeps the block alive until it is dropped below, and after that nothing
     // of it is used.
     unsafe {
+        let mut given = Given::nothing();
         for slot in slots {
             if !slot.want.is_included() {
                 let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
                 if slot.want.reads() {
                     read(header, &slot.word, cown);
-                } else {
+                } else if slots.len() < FEW {
                     write(header, &slot.word, cown);
+                } else if let Some(next) = give(header, &slot.word, cown) {
+                    given.add(next);
                 }
             }
         }
+        given.tell();
         is_unknown(header) || release_result(header)
+    }
+}
+
+/// With fewer cowns, successors are told of each: two that go to the same one are too rare to look for. (In models, whose
+/// behaviors have few, it is looked for all the same.)
+const FEW: usize = if cfg!(loom) { 2 } else { 3 };
+
+/// Cowns that a behavior of several has given up, one after the other, to the same successor, which has not been told: it
+/// is told of all of them in one step, since each step is a read-modify-write of its count.
+struct Given {
+    to: Option<NonNull<Header>>,
+    cowns: u32,
+}
+
+impl Given {
+    fn nothing() -> Self {
+        Self { to: None, cowns: 0 }
+    }
+
+    /// # Safety
+    ///
+    /// `next` waits for one more cown, which it has now.
+    #[inline]
+    unsafe fn add(&mut self, next: NonNull<Header>) {
+        if self.to != Some(next) {
+            // SAFETY: passed on.
+            unsafe { self.tell() };
+            *self = Self { to: Some(next), cowns: 0 };
+        }
+        self.cowns += 1;
+    }
+
+    /// # Safety
+    ///
+    /// As for [`add`](Self::add), of all that was added.
+    #[inline]
+    unsafe fn tell(&mut self) {
+        if let Some(next) = self.to.take() {
+            // SAFETY: as the caller says, and once.
+            unsafe { grant::acquired_some(next, self.cowns, Arrival::HandedOver) };
+        }
     }
 }
 
@@ -147,18 +192,39 @@ unsafe fn release_result(header: NonNull<Header>) -> bool {
 }
 
 /// Releases a cown that was held to write. It may be gone afterwards.
+///
+/// # Safety
+///
+/// As for [`all`], of this cown, whose slot has this word.
 #[inline(always)]
 unsafe fn write(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) {
+    // SAFETY: passed on; told once.
+    unsafe {
+        if let Some(next) = give(header, word, cown) {
+            grant::acquired_one(next, Arrival::HandedOver);
+        }
+    }
+}
+
+/// The same, but that a successor that writes is still to be told that it has the cown now: it is returned.
+///
+/// # Safety
+///
+/// As for [`write`].
+#[inline(always)]
+#[must_use]
+unsafe fn give(header: NonNull<Header>, word: &Word, cown: NonNull<CownHeader>) -> Option<NonNull<Header>> {
     // SAFETY: held to write, so the queue is not empty and keeps the cown, until this leaves it. A successor keeps it
     // further.
     unsafe {
         match leave(header, word, cown) {
             Left::Empty | Left::Unlinked => {}
             Left::Orphan => CownHeader::unkeep(cown),
-            Left::Successor(next, Kind::WRITES) => grant::acquired_one(next, Arrival::HandedOver),
+            Left::Successor(next, Kind::WRITES) => return Some(next),
             Left::Successor(next, Kind::ONLY_READS) => Header::hand_over_turn(next),
             Left::Successor(next, _) => grant::to_readers(cown, next, Arrival::HandedOver),
         }
+        None
     }
 }
 

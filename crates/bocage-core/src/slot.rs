@@ -71,6 +71,9 @@
 //! its successor is no longer its business, and then counts itself out; the last one that does grants to the
 //! writer that waits. Readers that come one after the other may also pass the count on: see [`crate::turn`].
 //!
+//! What a behavior of several cowns gives up, one after the other, to the same successor, is counted for that one in a
+//! single step.
+//!
 //! # Grant
 //!
 //! To a writer: it has the cown. To a reader: count it and the readers that are linked behind it, in one step; then set

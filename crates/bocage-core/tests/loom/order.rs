@@ -10,7 +10,8 @@ use crate::stage::{Here, Log, mark_one, mark_two, marks};
 /// Ann and Bob each schedule a behavior on the same two cowns, which they name in opposite orders.
 ///
 /// Failed first with an enqueue that did not wait for its predecessor's phase 1 (`await_enqueued` left
-/// out): Bob overtook Ann on the second cown, and both waited for ever.
+/// out): Bob overtook Ann on the second cown, and both waited for ever. And with a release that counted one cown for a
+/// successor that had got both in one step, or that forgot to tell it.
 #[test]
 fn two_behaviors_over_two_cowns_named_in_opposite_orders() {
     loom::model(|| {
