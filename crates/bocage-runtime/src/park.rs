@@ -29,8 +29,9 @@
 //!
 //! A worker keeps back, for itself, the newest behavior that its body scheduled, and the readers whose turn comes after
 //! the one that it runs (see [`crate::queue`]): most bodies end soon. In case this one does not, somebody has to look: the
-//! watcher, of which there is one at most, and who sleeps for a time that doubles up to a bound. What it sees twice, without
-//! its owner having finished anything in between, it takes. If all are parked nobody watches, and an idle runtime sleeps.
+//! watcher, of which there is one at most, and who sleeps for a time that doubles up to a bound. What it then sees twice, a
+//! moment apart, without its owner having finished anything in between, it takes. If all are parked nobody watches, and an
+//! idle runtime sleeps.
 //!
 //! A searcher that finds nothing else looks in the same way, at shorter intervals, since it is awake anyway. That changes
 //! nothing here: it takes what it finds as it takes what it steals.

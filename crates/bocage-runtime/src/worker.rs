@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::error::Error as StdError;
-use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -30,15 +29,15 @@ const ROUNDS: usize = 8;
 /// work that is no longer than that costs nobody a wake, and a worker that finds nothing loses little.
 const PATIENCE: Duration = Duration::from_micros(20);
 
-/// How often it looks meanwhile for what a body that goes on and on keeps waiting. Seldom, as a look takes the line from the
-/// one that writes it for each behavior that it schedules.
+/// How often it looks meanwhile for what a body that goes on and on keeps waiting: what is still there at the second look is
+/// taken. Seldom, as a look takes the line from the one that writes it for each behavior that it schedules.
 const WATCH_EVERY: Duration = Duration::from_micros(2);
 
 /// Between two of its searches, in spin hints, so that those who work are not disturbed at each step.
 const PAUSES: u32 = 12;
 
-/// How long the watcher sleeps at first, and at most: a behavior that is kept back by a long body waits for twice as
-/// long at most.
+/// How long the watcher sleeps at first, and at most: a behavior that is kept back by a long body waits for as long at most,
+/// and a moment more.
 const SHORTEST_NAP: Duration = Duration::from_micros(50);
 /// See above. Short enough to be no long wait, and long enough that a busy runtime's idle workers take no CPU to speak of.
 const LONGEST_NAP: Duration = Duration::from_millis(1);
@@ -373,15 +372,13 @@ impl Worker {
     /// returns it.
     fn sleep(&self, mut parked: Parked<'_>) -> Result<Woken, Next> {
         let mut nap = SHORTEST_NAP;
-        let mut watch = if parked.watches() { self.watch() } else { Vec::new() };
         while parked.watches() {
             if let Some(woken) = parked.sleep_for(nap) {
                 return Ok(woken);
             }
             nap = (nap * 2).min(LONGEST_NAP);
-            let before = mem::replace(&mut watch, self.watch());
-            let stuck = watch.iter().find(|now| before.contains(now));
-            if let Some(stuck) = stuck.copied() {
+            let stuck = self.watch_for_a_moment();
+            if let Some(stuck) = stuck {
                 match parked.get_up(|| self.shared.work_left()) {
                     Err(woken) => return Ok(woken.sleep()),
                     // It is running now, and has to go to sleep again in the usual way if another has been faster.
@@ -393,9 +390,18 @@ impl Worker {
         Ok(parked.sleep())
     }
 
-    /// What the others keep back.
-    fn watch(&self) -> Vec<Watched> {
-        (0..self.shared.remotes.len()).filter(|at| *at != self.index).flat_map(|at| self.kept_by(at)).collect()
+    /// Something that one of the others keeps back and does not get to for as long as it is worth it.
+    fn watch_for_a_moment(&self) -> Option<Watched> {
+        let watch = || (0..self.shared.remotes.len()).filter(|at| *at != self.index).flat_map(|at| self.kept_by(at));
+        let before: Vec<_> = watch().collect();
+        if before.is_empty() {
+            return None;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < WATCH_EVERY {
+            std::hint::spin_loop();
+        }
+        watch().find(|now| before.contains(now))
     }
 
     /// What another worker keeps back.
