@@ -33,8 +33,10 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::cown::{CownHeader, EMPTY, POISONED};
+use crate::executor::Home;
 use crate::prefetch::prefetch;
 use crate::slot::Slot;
+use crate::stage::Stage;
 use crate::sync::{AtomicU32, Ordering};
 use crate::turn::{Owed, Turn};
 
@@ -60,12 +62,15 @@ pub(crate) struct Vtable {
     /// Drops the value and frees the memory. Nobody can reach it any more.
     pub(crate) free: unsafe fn(NonNull<CownHeader>),
     /// The rest is for behaviors.
-    pub(crate) run: unsafe fn(NonNull<Header>, Mode, Option<&mut Owed>) -> Ran,
+    pub(crate) run: unsafe fn(NonNull<Header>, Mode, &mut Owed) -> Ran,
     /// Of a reader in turn; see [`Header::run_in_turn`].
     pub(crate) run_in_turn: unsafe fn(NonNull<Header>, NonZeroUsize, &mut Owed, bool) -> Ran,
     pub(crate) ready: unsafe fn(NonNull<Header>, Arrival),
     pub(crate) hand_over_turn: unsafe fn(NonNull<Header>, Turn),
     pub(crate) stalled: unsafe fn(NonNull<Header>, u32),
+    pub(crate) home: unsafe fn(NonNull<Header>) -> Option<Home>,
+    /// The body's, for reports.
+    pub(crate) name: fn() -> &'static str,
 }
 
 impl Vtable {
@@ -78,6 +83,8 @@ impl Vtable {
             ready: |_, _| unreachable!("a cown is never ready"),
             hand_over_turn: |_, _| unreachable!("a cown reads nothing"),
             stalled: |_, _| unreachable!("a cown waits for nobody"),
+            home: |_| unreachable!("a cown has no executor"),
+            name: || unreachable!("a cown has no body"),
         }
     }
 
@@ -91,6 +98,8 @@ impl Vtable {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Run,
+    /// It is, and its count as a reader may be owed.
+    RunOwing,
     Cancel,
 }
 
@@ -123,6 +132,16 @@ impl Header {
     unsafe fn counts<'a>(this: NonNull<Self>) -> &'a Counts {
         // SAFETY: they stand before each behavior's header, in its block.
         unsafe { this.cast::<Counts>().sub(1).as_ref() }
+    }
+
+    /// What is done with it.
+    ///
+    /// # Safety
+    ///
+    /// `this` is the header of a live block.
+    pub(crate) unsafe fn vtable(this: NonNull<Self>) -> &'static Vtable {
+        // SAFETY: passed on.
+        unsafe { this.as_ref().result.vtable }
     }
 
     /// The slots of the requests, in the order of the requests.
@@ -373,8 +392,12 @@ impl Header {
     ///
     /// The behavior is ready, and this is called once.
     pub(crate) unsafe fn run(this: NonNull<Self>, mode: Mode) {
-        // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().result.vtable.run)(this, mode, None) };
+        let stage = Stage::nowhere();
+        // SAFETY: the stage outlives what uses it. The vtable was made for this block's types.
+        unsafe {
+            let mut owed = Owed::at(NonNull::from(&stage));
+            (this.as_ref().result.vtable.run)(this, mode, &mut owed);
+        }
     }
 
     /// Runs the behavior. If it reads one cown and wants nothing else, and nobody can learn of its end, then its count is owed.
@@ -385,7 +408,7 @@ impl Header {
     #[inline]
     pub(crate) unsafe fn run_owing(this: NonNull<Self>, owed: &mut Owed) -> Ran {
         // SAFETY: the vtable was made for this block's types.
-        unsafe { (this.as_ref().result.vtable.run)(this, Mode::Run, Some(owed)) }
+        unsafe { (this.as_ref().result.vtable.run)(this, Mode::RunOwing, owed) }
     }
 
     /// The same of a behavior that does so for sure; `is_followed` says that a successor has linked. If its executor has another

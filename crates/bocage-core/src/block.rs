@@ -1,7 +1,7 @@
 //! A behavior's block with its types: how it is made, run and freed. Its layout stands in [`crate::behavior`].
 
 use core::alloc::Layout;
-use core::any::Any;
+use core::any::{Any, type_name};
 use core::cell::UnsafeCell;
 use core::mem::{self, ManuallyDrop};
 use core::num::NonZeroUsize;
@@ -10,10 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::behavior::{Arrival, BATCHED, Counts, Header, Mode, Ran, Vtable};
 use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, Payload, Storage, quietly};
-use crate::executor::{Executor, Ready};
+use crate::executor::{Executor, Home, Ready};
 use crate::pool;
 use crate::release;
 use crate::slot::{Slot, Want};
+use crate::stage::Stage;
 use crate::sync::AtomicU32;
 use crate::turn::{Owed, Turn};
 
@@ -81,6 +82,11 @@ pub(crate) trait Body<R>: Send {
     fn ticket(&mut self) -> Self::Ticket;
 
     fn run(self, place: Place<'_, R>);
+
+    /// For reports.
+    fn name() -> &'static str {
+        type_name::<Self>()
+    }
 }
 
 /// See [`Body`].
@@ -169,6 +175,8 @@ where
             ready: Front::<E, R, B>::ready,
             hand_over_turn: Front::<E, R, B>::hand_over_turn,
             stalled: Front::<E, R, B>::stalled,
+            home: Front::<E, R, B>::home,
+            name: B::name,
         }
     };
     debug_assert!(B::REQUESTS.is_none_or(|known| known == requests));
@@ -295,6 +303,11 @@ where
         unsafe { Self::executor(header).stalled(yields) }
     }
 
+    unsafe fn home(header: NonNull<Header>) -> Option<Home> {
+        // SAFETY: called for one that has not run, or is kept from the end of that.
+        unsafe { Self::executor(header).home() }
+    }
+
     #[inline]
     unsafe fn ready(header: NonNull<Header>, arrival: Arrival) {
         // SAFETY: ready is not yet run, so that the run's reference keeps the block. The executor may run
@@ -316,14 +329,16 @@ where
         executor.handed_over_turn(turn);
     }
 
-    unsafe fn run(header: NonNull<Header>, mode: Mode, owed: Option<&mut Owed>) -> Ran {
+    unsafe fn run(header: NonNull<Header>, mode: Mode, owed: &mut Owed) -> Ran {
         // SAFETY: ready, so all cowns are held by us, the result's too; run once, so the closure is there.
         unsafe {
             let slots = Header::so_many_slots(header, Self::requests(header));
             slots.iter().for_each(|slot| slot.word.prefetch_successor());
-            let ticket = Self::perform(header, slots, mode);
-            let (ran, is_last) = match (if Self::MAY_OWE { owed } else { None }, slots) {
-                (Some(owed), [slot]) if slot.want.reads() => release::owing(header, slot, owed),
+            let ticket = Self::perform(header, slots, mode, owed.stage());
+            let (ran, is_last) = match slots {
+                [slot] if Self::MAY_OWE && mode == Mode::RunOwing && slot.want.reads() => {
+                    release::owing(header, slot, owed)
+                }
                 _ => (Ran::Ended, release::all(header, slots)),
             };
             Self::finish(header, ticket, is_last);
@@ -339,7 +354,7 @@ where
                 return Ran::Elsewhere;
             }
             let slots = Header::so_many_slots(header, 1);
-            let ticket = Self::perform(header, slots, Mode::Run);
+            let ticket = Self::perform(header, slots, Mode::RunOwing, owed.stage());
             let (ran, is_last) = if !Self::MAY_OWE {
                 (Ran::Ended, release::all(header, slots))
             } else if is_followed {
@@ -369,13 +384,13 @@ where
     /// Whether its count as a reader may be owed: nobody has a ticket, who would be told of the end.
     const MAY_OWE: bool = may_only_read::<R, B>() && size_of::<B::Ticket>() == 0;
 
-    /// Runs the body, or drops it, and puts what comes of that into the result's cown.
+    /// Runs the body, or drops it, and puts what comes of that into the result's cown. Meanwhile the behavior is on `stage`.
     ///
     /// # Safety
     ///
     /// The behavior, whose slots these are, holds all its cowns. Called once.
     #[inline(always)]
-    unsafe fn perform(header: NonNull<Header>, slots: &[Slot], mode: Mode) -> B::Ticket {
+    unsafe fn perform(header: NonNull<Header>, slots: &[Slot], mode: Mode, stage: &Stage) -> B::Ticket {
         // SAFETY: as the caller says, and called once, so the closure is there.
         unsafe {
             let missing =
@@ -387,13 +402,15 @@ where
             let cown = &front.result.header;
             let storage = &mut *front.result.storage.get();
             let mut full = cown.flags() & EMPTY == 0;
+            stage.enter(header);
             let outcome = catch_unwind(AssertUnwindSafe(|| {
-                if mode == Mode::Run && !missing {
+                if mode != Mode::Cancel && !missing {
                     body.run(Place { storage, full: &mut full, slots });
                 } else {
                     drop(body);
                 }
             }));
+            stage.leave();
             let mut flags = if full { 0 } else { EMPTY };
             if missing {
                 flags |= MISSING;

@@ -162,6 +162,13 @@ impl CownHeader {
         true
     }
 
+    /// The writer that waits for the readers, if it has said so by now. For whoever sees to it that one of them stays.
+    pub(crate) fn waiting_writer(&self) -> Option<NonNull<Header>> {
+        // Acquire: pairs with the Release in `wait_for_readers`.
+        let waits = self.state.load(Ordering::Acquire) & WRITER_WAITS != 0;
+        if waits { self.word.noted() } else { None }
+    }
+
     /// Counts so many readers out.
     pub(crate) fn uncount_readers(&self, readers: u32) -> AfterReader {
         // AcqRel: Release ends our reading before the writer writes, or the value is dropped; Acquire shows us the writer.

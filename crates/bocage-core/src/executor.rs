@@ -44,7 +44,7 @@ impl Ready {
     /// A reader whose end somebody can see, by its handle or by a scope, is counted out before that, and never owed.
     ///
     /// ```
-    /// use bocage_core::{Cown, Executor, Owed, Ready, read, try_acquire, when_on};
+    /// use bocage_core::{Cown, Executor, Owed, Ready, Stage, read, try_acquire, when_on};
     /// use std::sync::{Arc, Mutex};
     ///
     /// /// Runs nothing, and keeps what is ready.
@@ -60,7 +60,8 @@ impl Ready {
     /// for _ in 0..3 {
     ///     drop(when_on(shelf.clone(), read(&cown), |value| assert_eq!(*value, 1)));
     /// }
-    /// let mut owed = Owed::nothing();
+    /// static STAGE: Stage = Stage::nowhere();
+    /// let mut owed = Owed::on(&STAGE);
     /// for ready in shelf.0.lock().unwrap().drain(..) {
     ///     if !owed.goes_on_with(&ready) {
     ///         owed.settle();
@@ -127,12 +128,21 @@ impl fmt::Debug for Ready {
     }
 }
 
+/// Where an executor's behaviors are at home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// What tells it from others: the address of what it stands for, say.
+    pub key: NonZeroUsize,
+    /// Whether only one thread runs them.
+    pub pinned: bool,
+}
+
 /// Runs ready behaviors, on threads of its own choice.
 ///
 /// Each behavior's block holds its executor by value, so this should be as small as a pointer. Neither
 /// method may block or run the behavior recursively without bound: [`Ready::run`] calls `handed_over`, so
 /// an executor that ran it there and then would use stack for each behavior of a chain.
-pub trait Executor: Clone + Send + 'static {
+pub trait Executor: Clone + Send + Sync + 'static {
     /// Takes in a behavior whose cowns were all free when it was scheduled, or that is dispatched anew.
     fn ready(&self, ready: Ready);
 
@@ -163,6 +173,11 @@ pub trait Executor: Clone + Send + 'static {
     /// What tells this executor from all others that keep turns, of whatever type, if it does: the address of what it stands
     /// for, say.
     fn turn_key(&self) -> Option<NonZeroUsize> {
+        None
+    }
+
+    /// Whose behaviors these are, for [whoever looks](crate::look_behind) at those that wait.
+    fn home(&self) -> Option<Home> {
         None
     }
 

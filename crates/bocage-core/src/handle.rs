@@ -1,6 +1,6 @@
 //! Handles: what becomes of a behavior.
 
-use core::any::Any;
+use core::any::{Any, type_name};
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
@@ -197,6 +197,10 @@ where
         // been called. The guards end with the call, since `R` can't borrow from them.
         let value = (self.body)(unsafe { Q::guards(&self.shape, &mut Held::new(place.slots())) });
         place.set(value);
+    }
+
+    fn name() -> &'static str {
+        type_name::<F>()
     }
 }
 

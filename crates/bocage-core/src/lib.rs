@@ -40,7 +40,7 @@
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
 //! - `pool.rs`, where blocks come from; `apart.rs`, where in its memory a cown stands; `stall.rs`, waiting for a thread
-//!   that was stopped in the middle of its enqueue.
+//!   that was stopped in the middle of its enqueue; `stage.rs`, looking at what runs and at what waits for it.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
@@ -76,6 +76,7 @@ mod request;
 mod scope;
 mod shape;
 mod slot;
+mod stage;
 mod stall;
 mod sync;
 mod turn;
@@ -85,7 +86,7 @@ pub use acquire::{Erased, Now, schedule_erased, try_acquire};
 pub use batch::Batch;
 pub use block::Place;
 pub use cown::{Cown, CownId};
-pub use executor::{Executor, Inline, Ready};
+pub use executor::{Executor, Home, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesMut};
 pub use handle::{Failure, Handle, Outcome, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
@@ -93,6 +94,7 @@ pub use hold::{Acquire, Acquired, acquire};
 pub use idle::{Helping, help_while_waiting};
 pub use request::{Held, Read, Requests, read};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
+pub use stage::{Holder, Seen, Stage, Stages, look_behind};
 pub use turn::{Owed, Reader, Turn};
 pub use worker::{WorkerMark, enter_worker};
 

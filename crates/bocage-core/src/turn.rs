@@ -42,6 +42,7 @@ use crate::executor::Ready;
 use crate::grant;
 use crate::release;
 use crate::slot::{Kind, Slot};
+use crate::stage::Stage;
 
 /// The turn of a behavior that reads one cown and nothing else, and of those of that kind that come right after it.
 ///
@@ -86,7 +87,7 @@ impl Turn {
     /// Begins with the first reader, which is to be run now. The turn of the next comes with it, if one is linked by now.
     ///
     /// ```
-    /// use bocage_core::{Cown, Executor, Inline, Owed, Ready, Turn, read, try_acquire, when_on};
+    /// use bocage_core::{Cown, Executor, Inline, Owed, Ready, Stage, Turn, read, try_acquire, when_on};
     /// use std::num::NonZeroUsize;
     /// use std::sync::{Arc, Mutex};
     ///
@@ -110,7 +111,8 @@ impl Turn {
     /// for _ in 0..3 {
     ///     drop(when_on(shelf.clone(), read(&cown), |value| assert_eq!(*value, 1)));
     /// }
-    /// let (key, mut owed) = (shelf.turn_key().unwrap(), Owed::nothing());
+    /// static STAGE: Stage = Stage::nowhere();
+    /// let (key, mut owed) = (shelf.turn_key().unwrap(), Owed::on(&STAGE));
     /// let mut turn = shelf.0.lock().unwrap().take();
     /// let mut readers = 0;
     /// while let Some((reader, next)) = turn.map(|turn| turn.begin(&mut owed)) {
@@ -239,7 +241,7 @@ impl fmt::Debug for Reader<'_> {
 /// See [`Turn::begin`] and [`Ready::run_owing`].
 ///
 /// A writer of that cown waits until it is [settled](Self::settle), which dropping does too.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "what is owed keeps a cown from its writers"]
 pub struct Owed {
     /// The cown of one reader that is to be counted out: of the last one, whose count the next in turn takes over.
@@ -249,12 +251,29 @@ pub struct Owed {
     /// How many others are to be counted out.
     readers: u32,
     writer: Option<NonNull<Header>>,
+    /// Where who runs them says which one it runs; it is there as long as this.
+    stage: NonNull<Stage>,
 }
 
 impl Owed {
-    /// Nothing.
-    pub fn nothing() -> Self {
-        Self::default()
+    /// Nothing, yet, for a thread that says on this stage what it runs. Of one stage there should be one: who looks there sees
+    /// one behavior.
+    pub fn on(stage: &'static Stage) -> Self {
+        // SAFETY: it is there for ever.
+        unsafe { Self::at(NonNull::from(stage)) }
+    }
+
+    /// # Safety
+    ///
+    /// The stage is there as long as this.
+    pub(crate) unsafe fn at(stage: NonNull<Stage>) -> Self {
+        Self { last: None, cown: None, readers: 0, writer: None, stage }
+    }
+
+    #[inline(always)]
+    pub(crate) fn stage(&self) -> &Stage {
+        // SAFETY: by the invariant.
+        unsafe { self.stage.as_ref() }
     }
 
     /// Whether that is all.

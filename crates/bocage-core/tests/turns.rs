@@ -6,7 +6,12 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use bocage_core::{Batch, Cown, Executor, Failure, Inline, Owed, Ready, Turn, read, scope, try_acquire, when_on};
+use bocage_core::{
+    Batch, Cown, Executor, Failure, Inline, Owed, Ready, Stage, Turn, read, scope, try_acquire, when_on,
+};
+
+/// Nobody looks there.
+static STAGE: Stage = Stage::nowhere();
 
 /// Keeps what comes until it is told to work.
 #[derive(Clone, Default)]
@@ -95,7 +100,7 @@ fn readers_run_in_their_order_and_the_writer_when_they_are_settled() {
     }));
     (4..=5).for_each(|mark| look(&desk, &cown, mark));
 
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     assert_eq!(desk.run(desk.turn(), &mut owed), 3);
     assert_eq!(seen(), [1, 2, 3]);
     assert!(desk.is_empty(), "the last reader holds the cown still");
@@ -113,7 +118,7 @@ fn readers_run_in_their_order_and_the_writer_when_they_are_settled() {
 fn readers_that_come_while_one_runs_enter_beside_it() {
     let (desk, cown) = (Desk::default(), Cown::new(0));
     look(&desk, &cown, 1);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     let (reader, next) = desk.turn().begin(&mut owed);
     assert!(next.is_none(), "nobody was behind it");
     look(&desk, &cown, 2);
@@ -150,7 +155,7 @@ fn the_rest_of_a_turn_can_be_granted_while_its_first_runs() {
     let (desk, cown) = (Desk::default(), Cown::new(0));
     (1..=3).for_each(|mark| look(&desk, &cown, mark));
     drop(when_on(desk.clone(), &cown, |mut value| *value = 10));
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     let (first, rest) = desk.turn().begin(&mut owed);
     rest.expect("two are left").grant();
     let others = desk.ready();
@@ -167,7 +172,7 @@ fn the_rest_of_a_turn_can_be_granted_while_its_first_runs() {
 fn who_waited_for_a_reader_finds_that_it_holds_the_cown_no_more() {
     let (desk, cown) = (Desk::default(), Cown::new(5));
     let handle = when_on(desk.clone(), read(&cown), |value| *value);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     assert_eq!(desk.run(desk.turn(), &mut owed), 1);
     assert_eq!(handle.wait().unwrap(), 5);
     assert!(try_acquire(&cown).is_some(), "nothing is owed");
@@ -188,7 +193,7 @@ fn what_is_owed_of_one_cown_is_settled_before_a_reader_of_another_begins() {
     look(&desk, &one, 1);
     let first = desk.turn();
     look(&desk, &other, 2);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     desk.run(first, &mut owed);
     assert!(try_acquire(&one).is_none());
     desk.run(desk.turn(), &mut owed);
@@ -202,7 +207,7 @@ fn a_reader_of_another_executor_goes_there() {
     look(&desk, &cown, 1);
     look(&other, &cown, 2);
     look(&desk, &cown, 3);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     assert_eq!(desk.run(desk.turn(), &mut owed), 2);
     assert_eq!(seen(), [1, 3]);
     owed.settle();
@@ -222,7 +227,7 @@ fn who_wants_more_than_the_one_cown_is_granted_and_ends_the_turn() {
     let mut batch = Batch::new();
     drop(batch.when_on(desk.clone(), read(&cown), |value| note(40 + *value)));
     drop(batch);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     assert_eq!(desk.run(desk.turn(), &mut owed), 1);
     let granted = desk.ready();
     assert_eq!(granted.len(), 2, "the last two; the second waits for the other cown");
@@ -241,7 +246,7 @@ fn a_panic_goes_to_the_handle_and_the_next_reader_runs() {
     let (desk, cown) = (Desk::default(), Cown::new(0));
     let failed = when_on(desk.clone(), read(&cown), |_| -> i32 { panic!("not today") });
     look(&desk, &cown, 1);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     let ran = catch_unwind(AssertUnwindSafe(|| desk.run(desk.turn(), &mut owed)));
     assert_eq!(ran.expect("a run does not unwind"), 2);
     assert_eq!(seen(), [1]);
@@ -255,7 +260,7 @@ fn a_reader_that_is_dropped_is_cancelled() {
     let (desk, cown) = (Desk::default(), Cown::new(0));
     let handle = when_on(desk.clone(), read(&cown), |_| unreachable!("cancelled"));
     look(&desk, &cown, 1);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     let (reader, next) = desk.turn().begin(&mut owed);
     drop(reader);
     assert!(matches!(handle.wait(), Err(Failure::Cancelled)));
@@ -273,7 +278,7 @@ fn a_cown_lives_as_long_as_something_of_it_is_owed() {
         drop(when_on(desk.clone(), read(&cown), |value| assert_eq!(Arc::strong_count(&value), 2)));
     }
     drop(cown);
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     assert_eq!(desk.run(desk.turn(), &mut owed), 2);
     assert_eq!(Arc::strong_count(&value), 2);
     owed.settle();
@@ -289,7 +294,7 @@ fn granted_readers_are_counted_out_in_one_step() {
         *value = 10;
         note(0);
     }));
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     for ready in desk.ready() {
         assert!(owed.is_nothing() || owed.goes_on_with(&ready));
         assert!(ready.run_owing(&mut owed));
@@ -303,7 +308,7 @@ fn granted_readers_are_counted_out_in_one_step() {
 #[test]
 fn only_a_reader_of_the_same_cown_goes_on() {
     let (desk, cown, other) = (Desk::default(), Cown::new(1), Cown::new(2));
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     look(&desk, &cown, 0);
     desk.turn().grant();
     assert!(desk.ready().pop().unwrap().run_owing(&mut owed));
@@ -321,7 +326,7 @@ fn only_a_reader_of_the_same_cown_goes_on() {
 #[test]
 fn readers_whose_end_can_be_seen_and_others_are_not_owed() {
     let (desk, cown) = (Desk::default(), Cown::new(1));
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     let handle = when_on(desk.clone(), read(&cown), |value| *value);
     desk.turn().grant();
     drop(when_on(desk.clone(), (), |()| ()));
@@ -338,7 +343,7 @@ fn readers_whose_end_can_be_seen_and_others_are_not_owed() {
 #[test]
 fn owed_readers_of_one_cown_are_settled_when_another_comes() {
     let (desk, cown, other) = (Desk::default(), Cown::new(1), Cown::new(2));
-    let mut owed = Owed::nothing();
+    let mut owed = Owed::on(&STAGE);
     look(&desk, &cown, 0);
     look(&desk, &other, 1);
     desk.turn().grant();

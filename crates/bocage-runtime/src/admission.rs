@@ -8,7 +8,7 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::{Executor, Ready, Receipt, Requests, Turn, schedule_on, schedule_on_with};
+use bocage_core::{Executor, Home, Ready, Receipt, Requests, Turn, schedule_on, schedule_on_with};
 
 use crate::error::Error;
 use crate::pending::{Note, Register};
@@ -218,6 +218,10 @@ impl Executor for RuntimeExecutor {
             Some(worker) if worker.works_for(self.0) => worker.push_turn(turn),
             _ => turn.grant(),
         });
+    }
+
+    fn home(&self) -> Option<Home> {
+        Some(Home { key: self.0.turn_key(), pinned: false })
     }
 
     #[inline]

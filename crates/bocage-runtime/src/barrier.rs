@@ -23,6 +23,12 @@ impl Barrier {
         Self { expedited: expedited::is_there() }
     }
 
+    /// Whether the rare side's is one for all other threads too.
+    #[cfg(not(loom))]
+    pub(crate) fn is_for_all(self) -> bool {
+        self.expedited
+    }
+
     /// The frequent side's: between its write and its look.
     #[inline(always)]
     pub(crate) fn light(self) {

@@ -167,12 +167,14 @@ impl Builder {
     }
 
     /// Whether an expired [`wait`](Runtime::wait) or [`quiesce`](Runtime::quiesce) names the behaviors that are left,
-    /// and their cowns, in the [`Pending`](crate::Pending) of its error. If nothing is said they are named if this crate
-    /// is built with debug assertions, and only counted otherwise.
+    /// and their cowns, in the [`Pending`](crate::Pending) of its error. If nothing is said it is so if this crate is
+    /// built with debug assertions.
     ///
-    /// To name them costs, for each behavior, a note of some 100 bytes in a table, which is locked when it is scheduled,
-    /// when it begins and when it ends: several times what a small behavior costs without. That is why a release build
-    /// has to ask for it. Where it is off, scheduling a behavior looks at a flag, and nothing more.
+    /// Otherwise what can be found is named: which behaviors run, which are ready, and which wait behind those. What waits for
+    /// a cown that is held elsewhere, as by a guard, is counted only, and it is not said since when any of them waits.
+    ///
+    /// To note them costs, for each behavior, some 100 bytes in a table, which is locked when it is scheduled, when it begins
+    /// and when it ends: several times what a small behavior costs without. That is why a release build has to ask for it.
     ///
     /// ```
     /// use bocage_core::{Cown, acquire};

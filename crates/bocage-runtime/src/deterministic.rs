@@ -141,7 +141,7 @@ fn run<T>(seed: u64, program: impl FnOnce() -> T) -> Result<T, String> {
         (None, Err(panic)) => Err(panic_text(&*panic).to_owned()),
         (None, Ok(_)) if unfinished.get() > 0 => Err(format!(
             "some of its behaviors can never run, since a cown that they ask for is held and not given up: {}",
-            Pending::new(unfinished.get(), Some(register))
+            Pending::noted(unfinished.get(), register)
         )),
         (None, Ok(value)) => Ok(value),
     }
@@ -293,7 +293,7 @@ impl Program {
         while self.step() {}
         match self.pending() {
             0 => Ok(()),
-            behaviors => Err(Error::Pending(Pending::new(behaviors, Some(&self.0.register)))),
+            behaviors => Err(Error::Pending(Pending::noted(behaviors, &self.0.register))),
         }
     }
 

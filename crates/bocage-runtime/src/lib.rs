@@ -84,6 +84,8 @@ mod shared;
 mod stats;
 #[cfg(not(loom))]
 mod steal;
+#[cfg(not(loom))]
+mod survey;
 mod sync;
 #[cfg(all(not(loom), feature = "trace"))]
 pub mod trace;

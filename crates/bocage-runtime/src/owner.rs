@@ -14,6 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -55,6 +56,28 @@ impl Drop for Turn {
     fn drop(&mut self) {
         drop(self.ready.take());
         self.home.finish_outside();
+    }
+}
+
+/// A pinned behavior that was taken out of its thread's inbox, and goes back.
+pub(crate) struct Mailed {
+    turn: Turn,
+    owner: Arc<Owner>,
+}
+
+impl Mailed {
+    /// It is ready.
+    pub(crate) fn ready(&self) -> Option<&Ready> {
+        self.turn.ready.as_ref()
+    }
+
+    /// Puts it into the inbox again.
+    pub(crate) fn give_back(mut self) {
+        if let Some(ready) = self.turn.ready.take() {
+            self.owner.take_in(ready, self.turn.home);
+            // It is counted as finished when it has run there.
+            mem::forget(self.turn);
+        }
     }
 }
 
@@ -184,6 +207,15 @@ impl Owner {
                 cancel(turn);
             }
         }
+    }
+
+    /// Takes out what waits here to run for the runtime of `shared`.
+    pub(crate) fn take_out(self: &Arc<Self>, shared: &'static Shared) -> impl Iterator<Item = Mailed> {
+        let mail = self.inbox.take_out(|mail| matches!(mail, Mail::Turn(turn) if ptr::eq(turn.home.shared(), shared)));
+        mail.into_iter().filter_map(|mail| match mail {
+            Mail::Turn(turn) => Some(Mailed { turn, owner: self.clone() }),
+            Mail::Discard(_) => None,
+        })
     }
 
     /// Runs at most so many behaviors, as long as there are some; returns how many. On its own thread.

@@ -1,6 +1,9 @@
 //! What is left to do: which behaviors are pending, and on which cowns, for a wait that runs out of time.
 //!
-//! A runtime whose [`Builder`](crate::Builder) was told to [name](crate::Builder::name_pending) them notes each behavior
+//! As a rule that is [looked for](crate::survey) then: which run, which are ready, and which wait behind those. What waits for a
+//! cown that is held elsewhere, as by a guard, is counted only, and nobody knows since when anything waits.
+//!
+//! A runtime whose [`Builder`](crate::Builder) was told to [note](crate::Builder::name_pending) them notes each behavior
 //! in a [`Register`] when it is scheduled. The note lives in the behavior's body: it says so when the body begins, and
 //! is struck out when the body is gone, whether it ran, panicked or was cancelled. So what is noted is pending; what is
 //! pending and not noted has no body yet or no more, or came in by [`admit`](crate::Runtime::admit).
@@ -18,7 +21,7 @@ use bocage_core::{CownId, Requests};
 use crossbeam_utils::CachePadded;
 
 /// So many behaviors are named at most; the others are counted.
-const MOST_NAMED: usize = 256;
+pub(crate) const MOST_NAMED: usize = 256;
 /// So many of these are shown, and so many cowns of each.
 const MOST_SHOWN: usize = 8;
 
@@ -28,13 +31,12 @@ const MOST_SHOWN: usize = 8;
 pub struct Pending {
     /// Behaviors that are scheduled and not finished, those that run included.
     pub behaviors: u64,
-    /// Those of which more is known, at most 256: first what runs, then what waits, the longest first. Empty if the
-    /// runtime does not [name](crate::Builder::name_pending) them.
+    /// Those of which more is known, at most 256: first what runs, then what waits, the longest first. If the runtime does not
+    /// [note](crate::Builder::name_pending) them, then those that run, at most 64 that are ready (none if the wait was
+    /// shorter than a millisecond), and what waits for one of these.
     pub named: Vec<PendingBehavior>,
-    /// How many are in the register.
-    known: usize,
-    /// Whether there is one.
-    names: bool,
+    /// How many are in the register, if there is one.
+    noted: Option<usize>,
 }
 
 /// A behavior that is scheduled and not finished.
@@ -49,8 +51,8 @@ pub struct PendingBehavior {
     pub runs: bool,
     /// Whether only one thread can run it, to which it is pinned.
     pub pinned: bool,
-    /// Since when: since its body began if it runs, since it was scheduled if not.
-    pub since: Duration,
+    /// Since when, if that was noted: since its body began if it runs, since it was scheduled if not.
+    pub since: Option<Duration>,
 }
 
 /// A cown that a pending behavior asked for.
@@ -145,11 +147,15 @@ impl<R: Deref<Target = Register>> Drop for Note<R> {
 type Rank = (bool, Instant, usize, u64);
 
 impl Pending {
-    /// So many, of which the register, if there is one, knows more.
-    pub(crate) fn new(behaviors: u64, register: Option<&Register>) -> Self {
-        let Some(register) = register else {
-            return Self { behaviors, named: Vec::new(), known: 0, names: false };
-        };
+    /// So many, of which these were found.
+    pub(crate) fn surveyed(behaviors: u64, mut named: Vec<PendingBehavior>) -> Self {
+        tell_holders(&mut named);
+        // Others may have come since they were counted.
+        Self { behaviors: behaviors.max(named.len() as u64), named, noted: None }
+    }
+
+    /// So many, of which the register knows more.
+    pub(crate) fn noted(behaviors: u64, register: &Register) -> Self {
         // The first in rank, however many there are: what is on the heap is in rank before all that is not.
         let mut first: BinaryHeap<(Rank, ByRank)> = BinaryHeap::with_capacity(MOST_NAMED + 1);
         let now = Instant::now();
@@ -171,12 +177,14 @@ impl Pending {
         let mut named: Vec<_> = first.into_sorted_vec().into_iter().map(|(_, ByRank(behavior))| behavior).collect();
         tell_holders(&mut named);
         // A behavior may have ended in between; none is told of that is not counted.
-        Self { behaviors: behaviors.max(known as u64), named, known, names: true }
+        Self { behaviors: behaviors.max(known as u64), named, noted: Some(known) }
     }
 
     /// Whether all of them wait, and for nothing that the runtime could bring about.
     fn all_wait(&self) -> bool {
-        self.known as u64 == self.behaviors && self.named.iter().all(|behavior| !behavior.runs && !behavior.pinned)
+        // Had any been found that runs, or that is pinned, it would come first, and be among the named.
+        let is_all = self.noted.is_none_or(|noted| noted as u64 == self.behaviors);
+        is_all && self.named.iter().all(|behavior| !behavior.runs && !behavior.pinned)
     }
 }
 
@@ -227,14 +235,14 @@ impl Behavior {
             cowns: self.cowns.iter().map(cown).collect(),
             runs: self.runs,
             pinned: self.pinned,
-            since: now.saturating_duration_since(self.since),
+            since: Some(now.saturating_duration_since(self.since)),
         }
     }
 }
 
 /// A type's name as one would say it: without the closures at its end, which have no names, and with the paths left out
 /// of its parameters.
-fn shortened(name: &str) -> String {
+pub(crate) fn shortened(name: &str) -> String {
     let name = name.trim_end_matches("::{{closure}}");
     let mut short = String::with_capacity(name.len());
     let mut depth = 0_usize;
@@ -264,9 +272,6 @@ impl fmt::Display for Pending {
             1 => f.write_str("1 behavior is pending")?,
             more => write!(f, "{more} behaviors are pending")?,
         }
-        if !self.names {
-            return f.write_str(" (`Builder::name_pending(true)` would say which, and on which cowns)");
-        }
         for (i, behavior) in self.named.iter().take(MOST_SHOWN).enumerate() {
             write!(f, "{} {behavior}", if i == 0 { ":" } else { ";" })?;
         }
@@ -274,11 +279,19 @@ impl fmt::Display for Pending {
         if shown > 0 && self.behaviors > shown {
             write!(f, "; and {} more", self.behaviors - shown)?;
         }
-        if shown > 0 && self.all_wait() {
-            f.write_str(
-                "; none of them runs: a cown is held outside, by a guard of `acquire` or on another executor, or they have \
-                 only just become ready",
+        if self.behaviors > 0 && self.all_wait() {
+            let (runs, or_by) = match self.noted {
+                Some(_) => ("none of them runs", ""),
+                None => ("no worker runs one", ", or by a pinned one that runs"),
+            };
+            write!(
+                f,
+                "; {runs}: a cown is held outside, by a guard of `acquire` or on another executor{or_by}, or they have only \
+                 just become ready",
             )?;
+        }
+        if self.noted.is_none() && self.behaviors > self.named.len() as u64 {
+            f.write_str(" (`Builder::name_pending(true)` would tell of all, and since when)")?;
         }
         Ok(())
     }
@@ -293,9 +306,11 @@ impl fmt::Display for PendingBehavior {
         if self.cowns.len() > MOST_SHOWN {
             write!(f, " and {} more", self.cowns.len() - MOST_SHOWN)?;
         }
-        let (does, since) = (if self.runs { "runs" } else { "waits" }, self.since);
-        let pinned = if self.pinned { ", pinned to a thread" } else { "" };
-        write!(f, " ({does} since {since:.1?}{pinned})")
+        f.write_str(if self.runs { " (runs" } else { " (waits" })?;
+        if let Some(since) = self.since {
+            write!(f, " since {since:.1?}")?;
+        }
+        f.write_str(if self.pinned { ", pinned to a thread)" } else { ")" })
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Executor, Handle, Ready, Requests, when_on};
+use bocage_core::{Executor, Handle, Home, Ready, Requests, when_on};
 
 use crate::admission::Admission;
 use crate::error::Error;
@@ -68,6 +68,10 @@ impl Executor for ToOwner {
         // This is in the behavior's block, which may go as soon as another thread has the behavior.
         let Pinned { runtime, owner } = self.0.clone();
         owner.take_in(ready, runtime);
+    }
+
+    fn home(&self) -> Option<Home> {
+        Some(Home { key: self.0.runtime.shared().turn_key(), pinned: true })
     }
 
     #[cfg(feature = "trace")]

@@ -34,6 +34,9 @@ pub struct Runtime {
     base: Vec<WorkerStats>,
 }
 
+/// A wait that was no longer than this tells of what is ready by its number only.
+const WORTH_A_SEARCH: Duration = Duration::from_millis(1);
+
 /// Refers to a [`Runtime`], to schedule on it. `Copy`, and valid for ever: once the runtime has stopped it
 /// refuses.
 #[derive(Clone, Copy)]
@@ -256,9 +259,13 @@ impl Runtime {
         }
         // A time that is too far away to be told is as good as none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        owner::wait(&shared.ledger, goal, deadline, tick).map_err(|why| match why {
-            Unquiet::Expired => Error::Pending(shared.pending()),
-            Unquiet::Interrupted => Error::Interrupted(shared.pending()),
+        owner::wait(&shared.ledger, goal, deadline, tick).map_err(|why| {
+            // Who asks again and again, and hardly waits, is not to mix up the queues each time.
+            let pending = shared.pending(timeout.is_none_or(|timeout| timeout >= WORTH_A_SEARCH));
+            match why {
+                Unquiet::Expired => Error::Pending(pending),
+                Unquiet::Interrupted => Error::Interrupted(pending),
+            }
         })?;
         if goal == Goal::Closed {
             // Whoever comes second waits here until the first has joined them all.

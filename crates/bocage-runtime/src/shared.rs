@@ -17,16 +17,18 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bocage_core::{Ready, Turn};
+use bocage_core::{Ready, Stages, Turn};
 use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
+use crate::barrier::Barrier;
 use crate::kept::Kept;
-use crate::owner::Owner;
+use crate::owner::{Mailed, Owner};
 use crate::park::Idle;
-use crate::pending::{Pending, Register};
+use crate::pending::{MOST_NAMED, Pending, Register};
 use crate::quiesce::{Ledger, OUTSIDE};
 use crate::stats::{Counters, WorkerStats};
+use crate::survey::survey;
 #[cfg(feature = "trace")]
 use crate::{owner, trace::By, worker::with_current};
 
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     owners: Mutex<Vec<Arc<Owner>>>,
     /// One for each worker.
     pub(crate) remotes: Box<[Remote]>,
+    /// Where the workers say what they run.
+    pub(crate) stages: Stages,
 }
 
 /// What the builder and the owner said.
@@ -90,6 +94,7 @@ impl Shared {
             register: Register::new(workers + OUTSIDE),
             #[cfg(feature = "trace")]
             tracer: crate::trace::Tracer::new(workers),
+            stages: Stages::new(workers, !Barrier::new().is_for_all()),
             remotes: (0..workers)
                 .map(|_| {
                     let deque = Worker::new_lifo();
@@ -164,9 +169,18 @@ impl Shared {
         self.switches.names.load(Ordering::Relaxed).then_some(&self.register)
     }
 
-    /// What is left to do.
-    pub(crate) fn pending(&self) -> Pending {
-        Pending::new(self.ledger.pending(), self.register())
+    /// What is left to do. To tell of what is ready too, that is taken from the queues for a moment.
+    pub(crate) fn pending(&'static self, takes_ready: bool) -> Pending {
+        let behaviors = self.ledger.pending();
+        match self.register() {
+            Some(register) => Pending::noted(behaviors, register),
+            None => Pending::surveyed(behaviors, survey(self, MOST_NAMED, takes_ready)),
+        }
+    }
+
+    /// The pinned behaviors that wait for their threads.
+    pub(crate) fn take_mail(&'static self) -> Vec<Mailed> {
+        self.owners().iter().flat_map(|owner| owner.take_out(self)).collect()
     }
 
     /// What tells the executor of its behaviors from others.

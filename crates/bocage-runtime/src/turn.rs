@@ -23,7 +23,7 @@ use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Owed, Ready, Turn};
+use bocage_core::{Owed, Ready, Stage, Turn};
 
 use crate::kept::Lent;
 use crate::quiesce::Shard;
@@ -45,8 +45,8 @@ pub(crate) struct Debt {
 const MOST_UNFINISHED: u64 = 32;
 
 impl Debt {
-    pub(crate) fn new(shard: &'static Shard) -> Self {
-        Self { owed: Owed::nothing(), unfinished: 0, shard }
+    pub(crate) fn new(shard: &'static Shard, stage: &'static Stage) -> Self {
+        Self { owed: Owed::on(stage), unfinished: 0, shard }
     }
 
     #[inline]

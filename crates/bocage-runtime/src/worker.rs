@@ -253,7 +253,7 @@ impl Worker {
     /// Runs behaviors until the runtime stops.
     #[inline(never)]
     fn work(&self, hooks: &Hooks) {
-        let mut debt = Debt::new(self.shard);
+        let mut debt = Debt::new(self.shard, self.shared.stages.of(self.index));
         loop {
             while let Some(next) = self.next() {
                 self.run(next, &mut debt, false);

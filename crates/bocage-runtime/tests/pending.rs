@@ -1,7 +1,9 @@
 //! What a wait that runs out of time tells of what is left.
 #![cfg(not(loom))]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use bocage_core::{Cown, Failure, acquire, read};
@@ -61,7 +63,7 @@ fn a_cown_that_a_guard_holds_is_named_with_those_who_wait_for_it() {
     assert_eq!(first.name, "pending::transfer");
     assert_eq!(cowns(first), [(of(&a), false), (of(&b), true)]);
     assert_eq!(cowns(second), [(of(&a), false)]);
-    assert!(left.named.iter().all(|behavior| !behavior.runs && behavior.since >= Duration::ZERO));
+    assert!(left.named.iter().all(|behavior| !behavior.runs && behavior.since.is_some()));
     let told = left.to_string();
     assert!(told.starts_with("2 behaviors are pending: `pending::transfer` on cown 0x"), "{told}");
     assert!(told.contains(&format!("cown {:#x}, read cown {:#x} (waits since", of(&a), of(&b))), "{told}");
@@ -156,22 +158,184 @@ fn nothing_stays_in_the_register_whatever_becomes_of_a_behavior() {
     runtime.wait(Some(LONG)).unwrap();
 }
 
+/// One that does not note its behaviors.
+fn silent(workers: usize) -> Runtime {
+    Builder::new().workers(workers).name_pending(false).build().unwrap()
+}
+
 #[test]
-fn unasked_it_says_how_to_ask() {
-    let runtime = Builder::new().workers(1).name_pending(false).build().unwrap();
-    let cown = Cown::new(0);
+fn unasked_it_finds_what_runs_and_what_waits_behind_that() {
+    fn after(runtime: &Runtime, result: &Cown<()>) {
+        drop(runtime.when(result, |_| ()));
+    }
+    let runtime = silent(2);
+    let (a, b, c) = (Cown::new(1), Cown::new(2), Cown::new(3));
+    let release = hold(&runtime, &a);
+    transfer(&runtime, &b, &a);
+    // Behind the one that waits and has `b`; behind both; behind the result of that.
+    drop(runtime.when((read(&c), read(&b)), |_| ()));
+    let last = runtime.when((&c, &a), |_| ()).cown();
+    after(&runtime, &last);
+    let left = pending(&runtime);
+    assert_eq!((left.behaviors, left.named.len()), (5, 5), "{left:?}");
+    assert_eq!((&*left.named[0].name, left.named[0].runs), ("pending::hold", true));
+    assert_eq!(cowns(&left.named[0]), [(of(&a), false)]);
+    let waits: Vec<_> = left.named[1..].iter().map(|behavior| (&*behavior.name, cowns(behavior))).collect();
+    for found in [
+        ("pending::transfer", vec![(of(&b), false), (of(&a), true)]),
+        ("pending::unasked_it_finds_what_runs_and_what_waits_behind_that", vec![(of(&c), true), (of(&b), true)]),
+        ("pending::unasked_it_finds_what_runs_and_what_waits_behind_that", vec![(of(&c), false), (of(&a), false)]),
+        ("pending::unasked_it_finds_what_runs_and_what_waits_behind_that::after", vec![(of(&last), false)]),
+    ] {
+        assert!(waits.contains(&found), "{found:?} in {waits:?}");
+    }
+    assert!(left.named[1..].iter().all(|behavior| !behavior.runs && behavior.since.is_none()));
+    let told = left.to_string();
+    assert!(told.contains(&format!("`pending::hold` on cown {:#x} (runs)", of(&a))), "{told}");
+    assert!(told.contains(&format!("read cown {:#x} held by `pending::hold` (waits)", of(&a))), "{told}");
+    assert!(!told.contains("name_pending"), "all were found: {told}");
+    drop(release);
+    runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn unasked_it_finds_what_is_ready_and_it_runs_all_the_same() {
+    let runtime = silent(1);
+    let (cown, count) = (Cown::new(0), Cown::new(0));
     let release = hold(&runtime, &cown);
+    let others: Vec<_> = (0..100).map(Cown::new).collect();
+    for other in &others {
+        drop(runtime.when((other, &count), |(_, mut count)| *count += 1));
+    }
+    // The first has `count`; of these nobody has anything else.
+    let ready: Vec<_> = (0..10).map(|_| runtime.when(&Cown::new(0), |n| *n)).collect();
+    let left = pending(&runtime);
+    assert_eq!(left.behaviors, 111);
+    assert_eq!(left.named.len(), 111, "{left:?}");
+    assert_eq!(left.named.iter().filter(|behavior| behavior.runs).count(), 1);
+    // One that hardly waits leaves the queues alone.
+    let Err(Error::Pending(few)) = runtime.quiesce(Some(Duration::ZERO)) else { panic!("nothing is pending") };
+    assert_eq!((few.behaviors, few.named.len()), (111, 1), "{few:?}");
+    assert!(
+        few.to_string().ends_with("; and 110 more (`Builder::name_pending(true)` would tell of all, and since when)")
+    );
+    drop(release);
+    runtime.quiesce(Some(LONG)).unwrap();
+    assert!(ready.into_iter().all(|ready| ready.wait().is_ok()));
+    assert_eq!(*acquire(&count).wait().guards(), 100);
+}
+
+#[test]
+fn unasked_it_finds_the_writer_behind_readers_and_no_reader_that_may_have_gone() {
+    let runtime = silent(2);
+    let cown = Cown::new(0);
+    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    drop(runtime.when(read(&cown), move |_| {
+        begun.send(()).unwrap();
+        _ = released.recv_timeout(LONG);
+    }));
+    begin.recv_timeout(LONG).unwrap();
+    // Beside it, and gone.
+    for _ in 0..10 {
+        runtime.when(read(&cown), |_| ()).wait().unwrap();
+    }
+    drop(runtime.when(&cown, |mut n| *n += 1));
+    drop(runtime.when(read(&cown), |_| ()));
+    let left = pending(&runtime);
+    assert_eq!((left.behaviors, left.named.len()), (3, 3), "{left:?}");
+    let found: Vec<_> = left.named.iter().map(|behavior| (behavior.runs, behavior.cowns[0].reads)).collect();
+    assert_eq!(found, [(true, true), (false, false), (false, true)]);
+    drop(release);
+    runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn unasked_it_counts_what_waits_for_a_guard_and_says_how_to_ask() {
+    let runtime = silent(1);
+    let cown = Cown::new(0);
+    let held = acquire(&cown).wait();
+    drop(runtime.when(&cown, |_| ()));
     let left = pending(&runtime);
     assert_eq!((left.behaviors, left.named.len()), (1, 0));
-    assert!(left.to_string().contains("Builder::name_pending(true)"), "{left}");
-    drop(release);
+    let told = left.to_string();
+    assert!(told.contains("no worker runs one: a cown is held outside, by a guard of `acquire`"), "{told}");
+    assert!(told.contains("Builder::name_pending(true)"), "{told}");
+    drop(held);
     runtime.wait(Some(LONG)).unwrap();
     drop(runtime);
     // The next one, which may use the same memory, is told otherwise.
     let runtime = self::runtime(1);
     let release = hold(&runtime, &cown);
-    assert_eq!(pending(&runtime).named.len(), 1);
+    assert!(pending(&runtime).named[0].since.is_some());
     drop(release);
+}
+
+#[test]
+fn unasked_it_finds_what_is_pinned_to_a_thread_that_does_not_pump() {
+    let runtime = silent(1);
+    let (begun, begin) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let cown = Cown::new(0);
+    thread::scope(|scope| {
+        let (runtime, cown) = (&runtime, &cown);
+        scope.spawn(move || {
+            let here = runtime.pinned().unwrap();
+            drop(here.when(cown, |mut n| *n += 1));
+            begun.send(()).unwrap();
+            _ = released.recv_timeout(LONG);
+            assert_eq!(here.pump(1, LONG).unwrap(), 1);
+        });
+        begin.recv_timeout(LONG).unwrap();
+        drop(runtime.when(cown, |mut n| *n += 1));
+        let left = pending(runtime);
+        let found: Vec<_> = left.named.iter().map(|behavior| (behavior.pinned, behavior.runs)).collect();
+        assert_eq!(found, [(true, false), (false, false)]);
+        assert!(left.to_string().contains("(waits, pinned to a thread)"), "{left}");
+        drop(release);
+    });
+    runtime.quiesce(Some(LONG)).unwrap();
+    assert_eq!(*acquire(&cown).wait().guards(), 2);
+}
+
+/// Looks go on while behaviors of all kinds come and go.
+#[test]
+fn unasked_it_looks_while_all_goes_on() {
+    const BEHAVIORS: u64 = 50_000;
+    let runtime = silent(3);
+    let cowns: Vec<_> = (0..5).map(|_| Cown::new(0_u64)).collect();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            let mut looks = 0;
+            while !done.load(Ordering::Relaxed) {
+                if let Err(Error::Pending(left)) =
+                    runtime.quiesce(Some(Duration::from_micros(if looks % 8 == 7 { 1000 } else { 0 })))
+                {
+                    assert!(left.behaviors >= left.named.len() as u64);
+                    looks += 1;
+                }
+            }
+            looks
+        });
+        for n in 0..BEHAVIORS as usize {
+            let (a, b) = (&cowns[n % 5], &cowns[n / 5 % 4]);
+            match n % 4 {
+                0 => runtime.spawn((a, read(b)), |(mut a, _)| {
+                    if !a.is_alias() {
+                        *a += 1
+                    }
+                }),
+                1 => runtime.spawn(read(a), |_| ()),
+                2 => drop(runtime.when((&cowns[..], read(b)), |_| ())),
+                _ => runtime.spawn(a, |mut a| *a += 1),
+            }
+        }
+        runtime.quiesce(Some(LONG)).unwrap();
+        done.store(true, Ordering::Relaxed);
+        println!("{} looks", looker.join().unwrap());
+    });
+    assert_eq!(runtime.pending(), 0);
+    runtime.wait(Some(LONG)).unwrap();
 }
 
 #[test]

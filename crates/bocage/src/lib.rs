@@ -114,8 +114,9 @@
 //! [`Pinned::when`] or, in one step with others, by [`Batch::when_pinned`], and run when that thread
 //! [pumps](Pinned::pump), or waits. What they ask for is a [`PinnedRequests`].
 //!
-//! A program that hangs: wait for it with a timeout. In a debug build the error names the [`Pending`] behaviors and
-//! their cowns, and who holds them; in others if [`Builder::name_pending`] says so.
+//! A program that hangs: wait for it with a timeout. The error names the [`Pending`] behaviors and their cowns, and who
+//! holds them: what runs, what is ready and what waits behind those; in a debug build, or if [`Builder::name_pending`] says so,
+//! all of them.
 //!
 //! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
 //! and [poisoned](Guard::is_poisoned).

@@ -10,6 +10,7 @@
 //! | scope end against last release | `scope.rs` |
 //! | last handle against last release | `last.rs` |
 //! | readers that pass a cown from hand to hand | `turns.rs` |
+//! | a look at what runs against its end, and against a late enqueue | `looks.rs` |
 //!
 //! Each model checks exclusion (the values are loom cells, which notice two accesses at once, or one that
 //! does not happen after the other), that nothing is lost (every body ran, every block and value was
@@ -19,6 +20,7 @@
 mod acquisition;
 mod batch;
 mod last;
+mod looks;
 mod order;
 mod readers;
 mod scope;

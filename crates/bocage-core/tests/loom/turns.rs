@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use bocage_core::{Cown, Owed, Turn, read, when_on};
+use bocage_core::{Cown, Owed, Stage, Turn, read, when_on};
 
 use crate::last::{Ends, Mortal};
 use crate::stage::{Desk, Log, Seen, Shelf, look, mark_one, marks};
@@ -17,9 +17,14 @@ fn look_at_desk(desk: &Desk, cown: &Cown<Log>, seen: &Seen, leak: &Arc<()>) {
     }));
 }
 
+/// On a stage at which nobody looks.
+fn owes_nothing() -> Owed {
+    Owed::on(Box::leak(Box::new(Stage::nowhere())))
+}
+
 /// Runs what comes in turn, or has it run if it is not of this desk, and settles.
 fn run(desk: &Desk, turn: Turn) {
-    let mut owed = Owed::nothing();
+    let mut owed = owes_nothing();
     let mut turn = Some(turn);
     while let Some(now) = turn.take() {
         let (reader, next) = now.begin(&mut owed);
@@ -124,7 +129,7 @@ fn the_rest_of_a_turn_is_granted_elsewhere() {
         look_at_desk(&desk, &a, &seen, &leak);
         look(&a, &seen, &leak);
         mark_one(&a, 1, &leak);
-        let mut owed = Owed::nothing();
+        let mut owed = owes_nothing();
         let (reader, rest) = desk.take().begin(&mut owed);
         let rest = rest.expect("the second read is linked");
         let bob = thread::spawn(move || rest.grant());
@@ -155,7 +160,7 @@ fn readers_counted_out_in_one_step_beside_one_that_ends() {
         mark_one(&a, 1, &leak);
         let bobs = reads[2].take().unwrap();
         let bob = thread::spawn(move || bobs.run());
-        let mut owed = Owed::nothing();
+        let mut owed = owes_nothing();
         for ready in reads.into_iter().flatten() {
             assert!(owed.is_nothing() || owed.goes_on_with(&ready));
             assert!(ready.run_owing(&mut owed));
@@ -180,7 +185,7 @@ fn readers_counted_out_in_one_step_against_the_last_handle() {
             shelf.take()
         });
         let bob = thread::spawn(move || drop(cown));
-        let mut owed = Owed::nothing();
+        let mut owed = owes_nothing();
         for ready in reads {
             assert!(ready.run_owing(&mut owed));
         }
