@@ -158,6 +158,10 @@ impl<R, B: Body<R>> Body<R> for Scoped<B> {
     fn run(self, place: Place<'_, R>) {
         self.body.run(place);
     }
+
+    fn name() -> &'static str {
+        B::name()
+    }
 }
 
 impl<'scope> Scope<'scope, '_> {
