@@ -240,10 +240,36 @@ impl Behavior {
     }
 }
 
+/// The name of the body that a closure of this crate calls: a function that makes such a closure has the body's type as the
+/// last of its parameters.
+fn unwrapped(name: &str) -> &str {
+    let Some(wrapper) = name.strip_prefix("bocage_runtime::").and_then(|_| trimmed(name).strip_suffix('>')) else {
+        return name;
+    };
+    let mut depth = 0_usize;
+    let starts = wrapper.char_indices().rev().find(|(at, c)| {
+        match c {
+            '>' if !wrapper[..*at].ends_with('-') => depth += 1,
+            ')' | ']' => depth += 1,
+            '<' | '(' | '[' if depth == 0 => return true,
+            '<' | '(' | '[' => depth -= 1,
+            ',' if depth == 0 => return true,
+            _ => {}
+        }
+        false
+    });
+    starts.map_or(name, |(at, _)| unwrapped(wrapper[at + 1..].trim_start()))
+}
+
+/// Without the closures at its end, which have no names.
+fn trimmed(name: &str) -> &str {
+    name.trim_end_matches("::{{closure}}")
+}
+
 /// A type's name as one would say it: without the closures at its end, which have no names, and with the paths left out
 /// of its parameters.
 pub(crate) fn shortened(name: &str) -> String {
-    let name = name.trim_end_matches("::{{closure}}");
+    let name = trimmed(unwrapped(name));
     let mut short = String::with_capacity(name.len());
     let mut depth = 0_usize;
     // Where the path begins that may turn out to be one, in `short`.
@@ -337,6 +363,15 @@ mod tests {
                 "bank::call<fn(Guard) -> Option<Coin>>",
             ),
             ("plain", "plain"),
+            (
+                "bocage_runtime::trace::labelled<(&bank::Cown<i32>, fn(u8) -> u8), (), bank::main::{{closure}}>::{{closure}}",
+                "bank::main",
+            ),
+            (
+                "bocage_runtime::a::b<u8, bocage_runtime::c<fn(u8, u8) -> u8, bank::swap<u8, i8>>>::{{closure}}",
+                "bank::swap<u8, i8>",
+            ),
+            ("bocage_runtime::plain::{{closure}}", "bocage_runtime::plain"),
             ("", ""),
         ] {
             assert_eq!(shortened(long), short);

@@ -290,6 +290,8 @@ fn unasked_it_finds_what_is_pinned_to_a_thread_that_does_not_pump() {
         let left = pending(runtime);
         let found: Vec<_> = left.named.iter().map(|behavior| (behavior.pinned, behavior.runs)).collect();
         assert_eq!(found, [(true, false), (false, false)]);
+        let name = "pending::unasked_it_finds_what_is_pinned_to_a_thread_that_does_not_pump";
+        assert!(left.named.iter().all(|behavior| behavior.name == name), "{left}");
         assert!(left.to_string().contains("(waits, pinned to a thread)"), "{left}");
         drop(release);
     });
