@@ -266,12 +266,12 @@ impl fmt::Debug for Seen<'_> {
 /// Calls `tell` with each behavior that waits for what one of `holders` holds, or for one that does, until it breaks. Those that
 /// stand in line behind a reader are not found, but for the writer that is next.
 ///
-/// O(n) for n that are found and the cowns that they ask for.
+/// O(n k²) for n that are found and ask for k cowns each.
 pub fn look_behind<'a>(
     holders: impl IntoIterator<Item = Holder<'a>>,
     mut tell: impl FnMut(Seen<'a>) -> ControlFlow<()>,
 ) {
-    let mut walk = Walk { known: HashSet::new(), todo: Vec::new() };
+    let mut walk = Walk { known: HashSet::new(), places: HashSet::new(), todo: Vec::new() };
     for Holder(header, _) in holders {
         walk.known.insert(header);
         walk.todo.push((header, None));
@@ -288,6 +288,8 @@ pub fn look_behind<'a>(
 /// What was seen of the queues.
 struct Walk {
     known: HashSet<NonNull<Header>>,
+    /// Who was found in the queue of which cown: those that share several come one after the other in each of them.
+    places: HashSet<(NonNull<Header>, NonNull<CownHeader>)>,
     /// Whom to look behind, and for which cown it was found to wait.
     todo: Vec<(NonNull<Header>, Option<NonNull<CownHeader>>)>,
 }
@@ -329,6 +331,8 @@ impl Walk {
     }
 
     fn found(&mut self, header: NonNull<Header>, cown: NonNull<CownHeader>) {
-        self.todo.push((header, Some(cown)));
+        if self.places.insert((header, cown)) {
+            self.todo.push((header, Some(cown)));
+        }
     }
 }

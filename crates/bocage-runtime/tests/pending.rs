@@ -299,6 +299,29 @@ fn unasked_it_finds_what_is_pinned_to_a_thread_that_does_not_pump() {
     assert_eq!(*acquire(&cown).wait().guards(), 2);
 }
 
+/// Each of them stands behind the one before it in four queues: there are very many ways to the last.
+#[test]
+fn unasked_it_finds_each_once_that_stands_in_several_queues() {
+    let (runtime, other) = (silent(1), silent(1));
+    let cowns: Vec<_> = (0..4).map(Cown::new).collect();
+    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    drop(runtime.when(&cowns, move |_| {
+        begun.send(()).unwrap();
+        _ = released.recv_timeout(LONG);
+    }));
+    begin.recv_timeout(LONG).unwrap();
+    // None of its own, so that it comes to the end.
+    for _ in 0..200 {
+        drop(other.when(&cowns, |_| ()));
+    }
+    drop(runtime.when(&cowns, |_| ()));
+    let left = pending(&runtime);
+    assert_eq!((left.behaviors, left.named.len()), (2, 2), "{left:?}");
+    drop(release);
+    runtime.wait(Some(LONG)).unwrap();
+    other.wait(Some(LONG)).unwrap();
+}
+
 /// Looks go on while behaviors of all kinds come and go.
 #[test]
 fn unasked_it_looks_while_all_goes_on() {
