@@ -4,7 +4,6 @@
 //! [`schedule_erased`], for layers that keep their own types, and upon it
 //! [`when_on`](crate::when_on), for Rust programs.
 
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header};
@@ -146,8 +145,8 @@ where
             Enqueued::Turn => now(header, Now::Turn(Turn::new(header))),
         }
     }
-    // SAFETY: used only if `allocate` has counted a reference for it.
-    H::of(ManuallyDrop::new(unsafe { Cown::from_counted(result) }))
+    // SAFETY: asked for once, and only if `allocate` has counted a reference for it.
+    H::of(|| unsafe { Cown::from_counted(result) })
 }
 
 /// Takes one cown to write if nobody holds it, without waiting.

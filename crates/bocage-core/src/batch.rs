@@ -6,7 +6,6 @@
 //! for phase 1 until then.
 
 use core::fmt;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use crate::acquire::{link, swap_tail};
@@ -110,8 +109,8 @@ impl Batch {
         let fill = |slots: &mut Fill| fill(&requests, slots);
         let (header, result) = block::allocate(executor, requests.count(), fill, None, run, H::COUNTED);
         self.add(header);
-        // SAFETY: used only if `allocate` has counted a reference for it.
-        H::of(ManuallyDrop::new(unsafe { Cown::from_counted(result) }))
+        // SAFETY: asked for once, and only if `allocate` has counted a reference for it.
+        H::of(|| unsafe { Cown::from_counted(result) })
     }
 
     fn add(&mut self, header: NonNull<Header>) {

@@ -122,9 +122,9 @@ pub trait Receipt<R>: sealed::Receipt {
     #[doc(hidden)]
     const COUNTED: bool;
 
-    /// Of this result; it is used only if it is counted.
+    /// Of this result, which is asked for only if it is counted: otherwise it may be gone.
     #[doc(hidden)]
-    fn of(result: ManuallyDrop<Cown<R>>) -> Self;
+    fn of(result: impl FnOnce() -> Cown<R>) -> Self;
 }
 
 mod sealed {
@@ -138,15 +138,15 @@ impl Receipt<()> for () {
     const COUNTED: bool = false;
 
     #[inline]
-    fn of(_: ManuallyDrop<Cown<()>>) {}
+    fn of(_: impl FnOnce() -> Cown<()>) {}
 }
 
 impl<R> Receipt<R> for Handle<R> {
     const COUNTED: bool = true;
 
     #[inline]
-    fn of(result: ManuallyDrop<Cown<R>>) -> Self {
-        Self { result: ManuallyDrop::into_inner(result) }
+    fn of(result: impl FnOnce() -> Cown<R>) -> Self {
+        Self { result: result() }
     }
 }
 
@@ -154,8 +154,8 @@ impl<R> Receipt<R> for Cown<R> {
     const COUNTED: bool = true;
 
     #[inline]
-    fn of(result: ManuallyDrop<Cown<R>>) -> Self {
-        ManuallyDrop::into_inner(result)
+    fn of(result: impl FnOnce() -> Cown<R>) -> Self {
+        result()
     }
 }
 
