@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bocage_core::{Cown, Failure, acquire, read};
+use bocage_core::{Cown, Failure, Requests, acquire, read};
 use bocage_runtime::{Builder, Error, Pending, PendingBehavior, Runtime, RuntimeRef, deterministic};
 
 /// More than anything here takes, so that a hang is a failure.
@@ -35,15 +35,18 @@ fn of<T>(cown: &Cown<T>) -> usize {
 }
 
 /// Schedules a behavior that has begun, and runs until the sender is used or dropped.
-fn hold(runtime: &Runtime, cown: &Cown<i32>) -> mpsc::Sender<()> {
+fn hold<Q: Requests>(runtime: &Runtime, requests: Q) -> mpsc::Sender<()> {
     let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel());
-    drop(runtime.when(cown, move |_| {
+    runtime.spawn(requests, move |_| {
         begun.send(()).unwrap();
         _ = released.recv_timeout(LONG);
-    }));
+    });
     begin.recv_timeout(LONG).unwrap();
     release
 }
+
+/// The name of one that holds a cown to write.
+const HOLD: &str = "pending::hold<&Cown<i32>>";
 
 fn transfer(runtime: &Runtime, from: &Cown<i32>, to: &Cown<i32>) {
     drop(runtime.when((from, read(to)), |(mut from, to)| *from -= *to));
@@ -81,12 +84,12 @@ fn what_runs_comes_first_and_is_said_to_hold_the_cown() {
     drop(runtime.when((read(&cown), &Cown::new(0)), |_| ()));
     let left = pending(&runtime);
     assert_eq!(left.behaviors, 2);
-    assert_eq!((&*left.named[0].name, left.named[0].runs), ("pending::hold", true));
+    assert_eq!((&*left.named[0].name, left.named[0].runs), (HOLD, true));
     assert!(!left.named[1].runs);
-    assert_eq!(left.named[1].cowns[0].held_by.as_deref(), Some("pending::hold"));
+    assert_eq!(left.named[1].cowns[0].held_by.as_deref(), Some(HOLD));
     assert_eq!(left.named[1].cowns[1].held_by, None);
     let told = left.to_string();
-    assert!(told.contains("(runs since") && told.contains("held by `pending::hold`"), "{told}");
+    assert!(told.contains("(runs since") && told.contains(&format!("held by `{HOLD}`")), "{told}");
     assert!(!told.contains("none of them runs"), "{told}");
     drop(release);
     runtime.wait(Some(LONG)).unwrap();
@@ -96,12 +99,7 @@ fn what_runs_comes_first_and_is_said_to_hold_the_cown() {
 fn readers_do_not_keep_each_other_waiting() {
     let runtime = runtime(1);
     let cown = Cown::new(0);
-    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
-    drop(runtime.when(read(&cown), move |_| {
-        begun.send(()).unwrap();
-        _ = released.recv_timeout(LONG);
-    }));
-    begin.recv_timeout(LONG).unwrap();
+    let release = hold(&runtime, read(&cown));
     // Only the worker keeps it from running.
     drop(runtime.when(read(&cown), |_| ()));
     assert_eq!(pending(&runtime).named[1].cowns[0].held_by, None);
@@ -178,7 +176,7 @@ fn unasked_it_finds_what_runs_and_what_waits_behind_that() {
     after(&runtime, &last);
     let left = pending(&runtime);
     assert_eq!((left.behaviors, left.named.len()), (5, 5), "{left:?}");
-    assert_eq!((&*left.named[0].name, left.named[0].runs), ("pending::hold", true));
+    assert_eq!((&*left.named[0].name, left.named[0].runs), (HOLD, true));
     assert_eq!(cowns(&left.named[0]), [(of(&a), false)]);
     let waits: Vec<_> = left.named[1..].iter().map(|behavior| (&*behavior.name, cowns(behavior))).collect();
     for found in [
@@ -191,8 +189,8 @@ fn unasked_it_finds_what_runs_and_what_waits_behind_that() {
     }
     assert!(left.named[1..].iter().all(|behavior| !behavior.runs && behavior.since.is_none()));
     let told = left.to_string();
-    assert!(told.contains(&format!("`pending::hold` on cown {:#x} (runs)", of(&a))), "{told}");
-    assert!(told.contains(&format!("read cown {:#x} held by `pending::hold` (waits)", of(&a))), "{told}");
+    assert!(told.contains(&format!("`{HOLD}` on cown {:#x} (runs)", of(&a))), "{told}");
+    assert!(told.contains(&format!("read cown {:#x} held by `{HOLD}` (waits)", of(&a))), "{told}");
     assert!(!told.contains("name_pending"), "all were found: {told}");
     drop(release);
     runtime.wait(Some(LONG)).unwrap();
@@ -229,12 +227,7 @@ fn unasked_it_finds_what_is_ready_and_it_runs_all_the_same() {
 fn unasked_it_finds_the_writer_behind_readers_and_no_reader_that_may_have_gone() {
     let runtime = silent(2);
     let cown = Cown::new(0);
-    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
-    drop(runtime.when(read(&cown), move |_| {
-        begun.send(()).unwrap();
-        _ = released.recv_timeout(LONG);
-    }));
-    begin.recv_timeout(LONG).unwrap();
+    let release = hold(&runtime, read(&cown));
     // Beside it, and gone.
     for _ in 0..10 {
         runtime.when(read(&cown), |_| ()).wait().unwrap();
@@ -302,20 +295,18 @@ fn unasked_it_finds_what_is_pinned_to_a_thread_that_does_not_pump() {
 /// Each of them stands behind the one before it in four queues: there are very many ways to the last.
 #[test]
 fn unasked_it_finds_each_once_that_stands_in_several_queues() {
-    let (runtime, other) = (silent(1), silent(1));
+    // Never dropped, which a look that does not end would keep waiting.
+    let (runtime, other): (&Runtime, &Runtime) = (Box::leak(Box::new(silent(1))), Box::leak(Box::new(silent(1))));
     let cowns: Vec<_> = (0..4).map(Cown::new).collect();
-    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
-    drop(runtime.when(&cowns, move |_| {
-        begun.send(()).unwrap();
-        _ = released.recv_timeout(LONG);
-    }));
-    begin.recv_timeout(LONG).unwrap();
-    // None of its own, so that it comes to the end.
+    let release = hold(runtime, &cowns);
+    // None of its own, so that it goes on to the end.
     for _ in 0..200 {
-        drop(other.when(&cowns, |_| ()));
+        other.spawn(&cowns, |_| ());
     }
-    drop(runtime.when(&cowns, |_| ()));
-    let left = pending(&runtime);
+    runtime.spawn(&cowns, |_| ());
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || _ = tell.send(pending(runtime)));
+    let left = told.recv_timeout(LONG).expect("the look ends");
     assert_eq!((left.behaviors, left.named.len()), (2, 2), "{left:?}");
     drop(release);
     runtime.wait(Some(LONG)).unwrap();
@@ -329,6 +320,9 @@ fn unasked_it_looks_while_all_goes_on() {
     let runtime = silent(3);
     let cowns: Vec<_> = (0..5).map(|_| Cown::new(0_u64)).collect();
     let done = AtomicBool::new(false);
+    let (tell, told) = mpsc::channel();
+    // Until some looks are over, and behaviors of all kinds stand in line.
+    let release = hold(&runtime, &cowns[..2]);
     thread::scope(|scope| {
         let looker = scope.spawn(|| {
             let mut looks = 0;
@@ -338,6 +332,9 @@ fn unasked_it_looks_while_all_goes_on() {
                 {
                     assert!(left.behaviors >= left.named.len() as u64);
                     looks += 1;
+                    if looks == 20 {
+                        tell.send(()).unwrap();
+                    }
                 }
             }
             looks
@@ -353,6 +350,10 @@ fn unasked_it_looks_while_all_goes_on() {
                 1 => runtime.spawn(read(a), |_| ()),
                 2 => drop(runtime.when((&cowns[..], read(b)), |_| ())),
                 _ => runtime.spawn(a, |mut a| *a += 1),
+            }
+            if n == 1000 {
+                told.recv_timeout(LONG).unwrap();
+                release.send(()).unwrap();
             }
         }
         runtime.quiesce(Some(LONG)).unwrap();
