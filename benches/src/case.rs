@@ -258,7 +258,7 @@ impl Fibonacci {
 }
 
 /// W7: 95 of 100 behaviors read one hot cown, the others write it. The parameters: whether the reads are such, or
-/// writes like the others, and whether each takes a microsecond.
+/// writes like the others, and whether each of them takes a microsecond; the others only write.
 #[derive(Debug)]
 pub struct Readers<const READS: bool, const WORKS: bool>;
 
@@ -278,10 +278,7 @@ impl<const READS: bool, const WORKS: bool> Case for Readers<READS, WORKS> {
             };
             if number.is_multiple_of(WRITE_EVERY) {
                 let stands_for = WRITE_EVERY.min(behaviors - number);
-                E::when(place, &cown, move |_, count| {
-                    work();
-                    count.behaviors += stands_for;
-                });
+                E::when(place, &cown, move |_, count| count.behaviors += stands_for);
             } else if READS {
                 E::read(place, &cown, move |count| {
                     work();

@@ -29,12 +29,13 @@
 //! the count is not used: linking is the last thing that the enqueuer does, so the one hand-over finds
 //! everything in place.
 
-use core::num::NonZeroUsize;
+use core::num::{NonZeroU32, NonZeroUsize};
 use core::ptr::NonNull;
 
 use crate::cown::{CownHeader, EMPTY, POISONED};
 use crate::executor::Home;
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_to_write};
+use crate::row::Row;
 use crate::slot::Slot;
 use crate::stage::Stage;
 use crate::sync::{AtomicU32, Ordering};
@@ -67,6 +68,8 @@ pub(crate) struct Vtable {
     pub(crate) run_in_turn: unsafe fn(NonNull<Header>, NonZeroUsize, &mut Owed, bool) -> Ran,
     pub(crate) ready: unsafe fn(NonNull<Header>, Arrival),
     pub(crate) hand_over_turn: unsafe fn(NonNull<Header>, Turn),
+    pub(crate) turn_key: unsafe fn(NonNull<Header>) -> Option<NonZeroUsize>,
+    pub(crate) ready_in_row: unsafe fn(NonNull<Header>, Row),
     pub(crate) stalled: unsafe fn(NonNull<Header>, u32),
     pub(crate) home: unsafe fn(NonNull<Header>) -> Option<Home>,
     /// The body's, for reports.
@@ -82,6 +85,8 @@ impl Vtable {
             run_in_turn: Self::never_in_turn,
             ready: |_, _| unreachable!("a cown is never ready"),
             hand_over_turn: |_, _| unreachable!("a cown reads nothing"),
+            turn_key: |_| unreachable!("a cown has no executor"),
+            ready_in_row: |_, _| unreachable!("a cown reads nothing"),
             stalled: |_, _| unreachable!("a cown waits for nobody"),
             home: |_| unreachable!("a cown has no executor"),
             name: || unreachable!("a cown has no body"),
@@ -121,8 +126,6 @@ pub(crate) enum Arrival {
     Scheduled,
     /// The calling thread just released the last cown that it waited for.
     HandedOver,
-    /// The calling thread grants a turn, and sees to what was granted itself.
-    InRow,
 }
 
 impl Header {
@@ -199,6 +202,17 @@ impl Header {
         unsafe { this.cast::<Counts>().sub(1).cast::<Slot>().sub(requests).as_ptr() }
     }
 
+    /// The slot of a behavior that has one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`]; it is so.
+    #[inline]
+    pub(crate) unsafe fn only_slot<'a>(this: NonNull<Self>) -> &'a Slot {
+        // SAFETY: passed on.
+        unsafe { &*Self::first_slot(this, 1) }
+    }
+
     /// The slot that stands in the queue of `cown`.
     ///
     /// # Safety
@@ -272,6 +286,28 @@ impl Header {
         unsafe { Self::counts(this).requests == 1 }
     }
 
+    /// Notes how many readers stand in a row from this one on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::slots`]; [it is single](Self::is_single), and nobody else knows that row.
+    pub(crate) unsafe fn note_readers(this: NonNull<Self>, readers: NonZeroU32) {
+        // Relaxed: published with the pointer to it.
+        // SAFETY: passed on.
+        unsafe { Self::counts(this).pending.store(readers.get(), Ordering::Relaxed) };
+    }
+
+    /// What was noted.
+    ///
+    /// # Safety
+    ///
+    /// As for [`note_readers`](Self::note_readers), which was called.
+    pub(crate) unsafe fn noted_readers(this: NonNull<Self>) -> NonZeroU32 {
+        // Relaxed: as above.
+        // SAFETY: passed on; what was noted is not zero.
+        unsafe { NonZeroU32::new_unchecked(Self::counts(this).pending.load(Ordering::Relaxed)) }
+    }
+
     /// How many requests there are, duplicates included.
     ///
     /// # Safety
@@ -299,6 +335,14 @@ impl Header {
     #[inline]
     pub(crate) fn prefetch(this: NonNull<Self>) {
         prefetch(this.as_ptr().cast::<u8>().wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
+    }
+
+    /// Lets the whole block come, if it is small, for whoever is to run it soon, and writes it then.
+    #[inline]
+    pub(crate) fn prefetch_to_run(this: NonNull<Self>) {
+        let this = this.as_ptr().cast::<u8>();
+        prefetch_to_write(this.wrapping_sub(size_of::<Counts>()));
+        prefetch_to_write(this.wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
     }
 
     /// Lets the part come that a release to it will want, and the beginning of its turn: where its slots end.
@@ -369,6 +413,26 @@ impl Header {
         unsafe { (this.as_ref().result.vtable.hand_over_turn)(this, Turn::new(this)) }
     }
 
+    /// Whether the behavior reads one cown, wants nothing else, and is of the executor with this key.
+    ///
+    /// # Safety
+    ///
+    /// Its block is there.
+    pub(crate) unsafe fn goes_in_row(this: NonNull<Self>, key: NonZeroUsize) -> bool {
+        // SAFETY: as the caller says; the vtable was made for this block's types.
+        unsafe { Self::only_reads(this).is_some() && (this.as_ref().result.vtable.turn_key)(this) == Some(key) }
+    }
+
+    /// Gives a row to the executor of its first behavior.
+    ///
+    /// # Safety
+    ///
+    /// `this` is that.
+    pub(crate) unsafe fn ready_in_row(this: NonNull<Self>, row: Row) {
+        // SAFETY: as for `make_ready`.
+        unsafe { (this.as_ref().result.vtable.ready_in_row)(this, row) }
+    }
+
     /// Takes back a behavior that got no place in any queue: drops the closure and the run's reference. Its cowns
     /// must not be released, since it never had them.
     ///
@@ -437,7 +501,7 @@ impl Header {
     pub(crate) unsafe fn only_reads(this: NonNull<Self>) -> Option<NonNull<CownHeader>> {
         // SAFETY: as the caller says; of one slot, the first.
         unsafe {
-            let want = if Self::is_single(this) { (*Self::first_slot(this, 1)).want } else { return None };
+            let want = if Self::is_single(this) { Self::only_slot(this).want } else { return None };
             want.reads().then(|| NonNull::new_unchecked(want.cown().cast_mut()))
         }
     }

@@ -13,6 +13,7 @@ use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, Payload, Storag
 use crate::executor::{Executor, Home, Ready};
 use crate::pool;
 use crate::release;
+use crate::row::Row;
 use crate::slot::{Slot, Want};
 use crate::stage::Stage;
 use crate::sync::AtomicU32;
@@ -174,6 +175,8 @@ where
             },
             ready: Front::<E, R, B>::ready,
             hand_over_turn: Front::<E, R, B>::hand_over_turn,
+            turn_key: Front::<E, R, B>::turn_key,
+            ready_in_row: Front::<E, R, B>::ready_in_row,
             stalled: Front::<E, R, B>::stalled,
             home: Front::<E, R, B>::home,
             name: B::name,
@@ -318,7 +321,6 @@ where
             match arrival {
                 Arrival::Scheduled => executor.ready(ready),
                 Arrival::HandedOver => executor.handed_over(ready),
-                Arrival::InRow => executor.ready_in_row(ready),
             }
         }
     }
@@ -327,6 +329,17 @@ where
         // SAFETY: as for `ready`.
         let executor = unsafe { Self::executor(header).clone() };
         executor.handed_over_turn(turn);
+    }
+
+    unsafe fn turn_key(header: NonNull<Header>) -> Option<NonZeroUsize> {
+        // SAFETY: passed on.
+        unsafe { Self::executor(header).turn_key() }
+    }
+
+    unsafe fn ready_in_row(header: NonNull<Header>, row: Row) {
+        // SAFETY: as for `ready`.
+        let executor = unsafe { Self::executor(header).clone() };
+        executor.ready_in_row(row);
     }
 
     unsafe fn run(header: NonNull<Header>, mode: Mode, owed: &mut Owed) -> Ran {

@@ -6,6 +6,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header, Mode, Ran};
+use crate::row::Row;
 use crate::turn::{Owed, Turn};
 
 /// A behavior that has all its cowns: a token that can be run once.
@@ -164,10 +165,10 @@ pub trait Executor: Clone + Send + Sync + 'static {
         turn.grant();
     }
 
-    /// Takes in one of the readers that the calling thread lets have a cown at once, by [`Turn::grant_in_row`]. An executor
+    /// Takes in some of the readers that the calling thread lets have a cown at once, by [`Turn::grant_in_rows`]. An executor
     /// that calls that may put them all where others can take them, and tell the others afterwards.
-    fn ready_in_row(&self, ready: Ready) {
-        self.ready(ready);
+    fn ready_in_row(&self, row: Row) {
+        row.into_iter().for_each(|ready| self.ready(ready));
     }
 
     /// What tells this executor from all others that keep turns, of whatever type, if it does: the address of what it stands

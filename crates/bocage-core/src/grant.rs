@@ -1,11 +1,13 @@
 //! Granting: who gets a cown next, and the readers' count. The protocol stands in [`crate::slot`].
 
 use core::mem::MaybeUninit;
+use core::num::{NonZeroU32, NonZeroUsize};
 use core::ptr::NonNull;
 use core::slice;
 
 use crate::behavior::{Arrival, Header};
 use crate::cown::CownHeader;
+use crate::row::Row;
 use crate::slot::{Kind, Slot, Word};
 
 /// A slot whose behavior found no predecessor that it would have to wait for: a reader has the cown, a writer
@@ -33,6 +35,58 @@ const COUNTED_AT_ONCE: usize = 32;
 ///
 /// `reader` waits in the queue of `cown`, to read it, and it is its turn.
 pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) {
+    // SAFETY: passed on; each of them waited for this cown, and is told once.
+    unsafe {
+        to_all_readers(cown, reader, arrival, |readers| {
+            readers.iter().for_each(|reader| acquired_one(*reader, arrival))
+        });
+    }
+}
+
+/// The same; those of the executor with this key go to it in rows, as so many parts of all that are counted at once.
+///
+/// # Safety
+///
+/// As for [`to_readers`].
+pub(crate) unsafe fn in_rows(
+    cown: NonNull<CownHeader>,
+    reader: NonNull<Header>,
+    key: NonZeroUsize,
+    parts: NonZeroUsize,
+) {
+    let tell = |mut readers: &[NonNull<Header>]| {
+        let most = readers.len().div_ceil(parts.get());
+        while let Some(first) = readers.first() {
+            // SAFETY: granted to and not told, so their blocks are there; each is told once. One that waits for nothing else is
+            // ready, and they are linked in this order.
+            unsafe {
+                let in_row = readers.iter().take(most).take_while(|reader| Header::goes_in_row(**reader, key)).count();
+                if let Some(in_row) = NonZeroU32::new(in_row as u32) {
+                    Header::ready_in_row(*first, Row::new(*first, in_row));
+                } else {
+                    acquired_one(*first, Arrival::Scheduled);
+                }
+                readers = &readers[in_row.max(1)..];
+            }
+        }
+    };
+    // SAFETY: passed on.
+    unsafe { to_all_readers(cown, reader, Arrival::Scheduled, tell) }
+}
+
+/// Grants to readers, and has them told, of which each is in the slice of one call; the writer that comes then enters, as
+/// `arrival` says.
+///
+/// # Safety
+///
+/// As for [`to_readers`]; `tell` tells each.
+#[inline(always)]
+unsafe fn to_all_readers(
+    cown: NonNull<CownHeader>,
+    reader: NonNull<Header>,
+    arrival: Arrival,
+    tell: impl Fn(&[NonNull<Header>]),
+) {
     let mut first = reader;
     let mut room = [const { MaybeUninit::uninit() }; COUNTED_AT_ONCE];
     loop {
@@ -44,12 +98,11 @@ pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Heade
             cown.as_ref().count_readers(readers.len() as u32);
             // The others' words need no mark: who would look for it has linked.
             let successor = last.set_granted();
-            readers.iter().for_each(|reader| acquired_one(*reader, arrival));
+            tell(readers);
             match successor {
                 Some((writer, Kind::WRITES)) => {
                     if cown.as_ref().wait_for_readers(writer) {
-                        let in_row = arrival == Arrival::InRow;
-                        acquired_one(writer, if in_row { Arrival::Scheduled } else { arrival });
+                        acquired_one(writer, arrival);
                     }
                     return;
                 }

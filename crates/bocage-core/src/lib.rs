@@ -35,7 +35,7 @@
 //!   `block.rs`, the same with its types: made, run and freed.
 //! - `acquire.rs`, the enqueuer's side (two phases), `order.rs`, which cown comes first, and `leftover.rs`, what it frees at the
 //!   end; `release.rs`, the releaser's side; `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a
-//!   cown from hand to hand.
+//!   cown from hand to hand, and `row.rs`, readers that are queued as one.
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
@@ -73,6 +73,7 @@ mod pool;
 mod prefetch;
 mod release;
 mod request;
+mod row;
 mod scope;
 mod shape;
 mod slot;
@@ -93,6 +94,7 @@ pub use handle::{Failure, Handle, Outcome, Receipt, schedule_on, schedule_on_wit
 pub use hold::{Acquire, Acquired, acquire};
 pub use idle::{Helping, help_while_waiting};
 pub use request::{Held, Read, Requests, read};
+pub use row::{Readers, Row};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};
 pub use stage::{Holder, Seen, Stage, Stages, look_behind};
 pub use turn::{Owed, Reader, Turn};

@@ -11,3 +11,15 @@ pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
     let _ = at;
 }
+
+/// The same, of a line that is to be written soon: other threads lose it, if they have it.
+#[inline(always)]
+pub(crate) fn prefetch_to_write<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: a hint, for whatever address; where there is no such hint, it does nothing.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = at;
+}

@@ -8,7 +8,7 @@
 //!
 //! | from     | to | by | what happens at the cown |
 //! |----------|---|---|---|
-//! | a turn   | granted | [`Turn::grant`], [`Turn::grant_in_row`], [`Turn::hand_over`] | all readers that are linked in a row are counted, and go to their executors |
+//! | a turn   | granted | [`Turn::grant`], [`Turn::grant_in_rows`], [`Turn::hand_over`] | all readers that are linked in a row are counted, and go to their executors |
 //! | a turn   | a reader, and the turn of the next if one is linked | [`Turn::begin`] | the reader is counted, or takes over the count that is owed |
 //! | a reader | owed | [`Reader::run`] | it has run and left the queue, and is counted still |
 //! | a reader | granted | the same, of a reader of another executor | it goes there |
@@ -41,7 +41,7 @@ use crate::cown::CownHeader;
 use crate::executor::Ready;
 use crate::grant;
 use crate::release;
-use crate::slot::{Kind, Slot};
+use crate::slot::Kind;
 use crate::stage::Stage;
 
 /// The turn of a behavior that reads one cown and nothing else, and of those of that kind that come right after it.
@@ -67,12 +67,14 @@ impl Turn {
         drop(self);
     }
 
-    /// The same, but that they go to [`ready_in_row`](crate::Executor::ready_in_row).
-    pub fn grant_in_row(self) {
+    /// The same, but that those of the executor with this [key](crate::Executor::turn_key) which stand one behind the other go
+    /// there as [rows](crate::Executor::ready_in_row): as so many `parts`, of about the same length, or some more if there are
+    /// very many.
+    pub fn grant_in_rows(self, key: NonZeroUsize, parts: NonZeroUsize) {
         let header = self.0;
         mem::forget(self);
         // SAFETY: by the invariant.
-        unsafe { grant_all(header, Arrival::InRow) }
+        unsafe { grant::in_rows(cown_of(header), header, key, parts) }
     }
 
     /// The same, but that they go to [`handed_over`](crate::Executor::handed_over): for a thread that does not run a body
@@ -130,7 +132,7 @@ impl Turn {
         mem::forget(self);
         // SAFETY: by the invariant its block is there until it has run, and the cown until it is released.
         unsafe {
-            let slot = only_slot(header);
+            let slot = Header::only_slot(header);
             let cown = NonNull::new_unchecked(slot.want.cown().cast_mut());
             if !owed.take_over(cown) {
                 cown.as_ref().count_reader_in_turn();
@@ -183,19 +185,15 @@ impl fmt::Debug for Turn {
 /// It is the behavior's turn, and nobody else knows.
 unsafe fn grant_all(header: NonNull<Header>, arrival: Arrival) {
     // SAFETY: as the caller says, its block is there, and its queue is not empty, which keeps the cown.
-    unsafe {
-        let cown = only_slot(header).want.cown().cast_mut();
-        grant::to_readers(NonNull::new_unchecked(cown), header, arrival);
-    }
+    unsafe { grant::to_readers(cown_of(header), header, arrival) }
 }
 
 /// # Safety
 ///
 /// The block is there, and has one slot.
-#[inline]
-unsafe fn only_slot<'a>(header: NonNull<Header>) -> &'a Slot {
-    // SAFETY: passed on.
-    unsafe { &*Header::first_slot(header, 1) }
+unsafe fn cown_of(header: NonNull<Header>) -> NonNull<CownHeader> {
+    // SAFETY: as the caller says; a cown's address is not null.
+    unsafe { NonNull::new_unchecked(Header::only_slot(header).want.cown().cast_mut()) }
 }
 
 /// A reader that has its cown and is to be run now.

@@ -8,7 +8,7 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::{Executor, Home, Ready, Receipt, Requests, Turn, schedule_on, schedule_on_with};
+use bocage_core::{Executor, Home, Ready, Receipt, Requests, Row, Turn, schedule_on, schedule_on_with};
 
 use crate::error::Error;
 use crate::pending::{Note, Register};
@@ -198,10 +198,10 @@ impl Executor for RuntimeExecutor {
         });
     }
 
-    fn ready_in_row(&self, ready: Ready) {
+    fn ready_in_row(&self, row: Row) {
         with_current(|worker| match worker {
-            Some(worker) if worker.works_for(self.0) => worker.queue.push_back(ready),
-            _ => self.0.inject(ready),
+            Some(worker) if worker.works_for(self.0) => worker.queue.push_back(row),
+            _ => row.into_iter().for_each(|ready| self.0.inject(ready)),
         });
     }
 

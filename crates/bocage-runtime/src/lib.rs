@@ -24,9 +24,8 @@
 //!   behavior; `builder.rs`, how it is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
 //!   `error.rs`; `pending.rs`, what an expired wait tells, and `survey.rs`, how that is found where nobody has noted it.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park; `turn.rs`, how it runs readers.
-//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `kept.rs`, what it keeps back, and
-//!   `barrier.rs`, the fence that this does without;
-//!   `steal.rs`, taking from others.
+//! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `entry.rs`, what lies there; `kept.rs`, what it keeps
+//!   back, and `barrier.rs`, the fence that this does without; `steal.rs`, taking from others.
 //! - `park.rs`, the parking protocol: states, rules, and why no wake is lost.
 //! - `quiesce.rs`, the protocol of knowing that nothing is left to do, and of closing at such a moment.
 //! - `pinned.rs`, behaviors that one given thread runs when it pumps; `pinned_cown.rs`, values that stay there;
@@ -58,6 +57,8 @@ mod batch;
 mod builder;
 #[cfg(not(loom))]
 pub mod deterministic;
+#[cfg(not(loom))]
+mod entry;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]

@@ -18,7 +18,7 @@
 //! | PARKED    | SEARCHING | whoever wakes it       | there is work and nobody searches                |
 //! | PARKED    | stopped   | whoever stops them all | the runtime stops                                |
 //! | -         | WATCHING  | a worker that parks    | nobody watches, and not all others are parked    |
-//! | WATCHING  | RUNNING   | the worker             | it saw what its owner keeps back for long        |
+//! | WATCHING  | RUNNING   | the worker             | it saw what its owner keeps back for long, or something in a queue |
 //! | WATCHING  | PARKED    | the worker             | all are parked                                   |
 //! | WATCHING  | SEARCHING, stopped | as from PARKED | as from PARKED                                  |
 //!
@@ -32,6 +32,10 @@
 //! watcher, of which there is one at most, and who sleeps for a time that doubles up to a bound. What it then sees twice, a
 //! moment apart, without its owner having finished anything in between, it takes. If all are parked nobody watches, and an
 //! idle runtime sleeps.
+//!
+//! So is what is left of a row of readers, while its owner takes the first of them out: for that moment it is in no queue,
+//! and whoever takes a last look just then does not see it. When it is in the queue again, any searcher will. The watcher
+//! looks into the queues as well.
 //!
 //! A searcher that finds nothing else looks in the same way, at shorter intervals, since it is awake anyway. That changes
 //! nothing here: it takes what it finds as it takes what it steals.
@@ -49,6 +53,8 @@
 //! 4. *Keep back*: look at the word, with no fence. If somebody is parked, and nobody searches or watches, wake one.
 //!    Once does for all that a worker keeps back until it is RUNNING no more.
 //! 5. *Last watch*: whoever becomes RUNNING does the same if another worker is RUNNING, whose look may have been before.
+//! 6. *Put back*: what is left of a row goes into the own queue with no look at all. A worker that has a row in its queue has
+//!    taken a look since it is RUNNING, when that came there: by rule 1, or by rule 2 if it stole the row.
 //!
 //! # Why no wake is lost
 //!
@@ -66,6 +72,8 @@
 //!
 //! So does a runner that takes several from the injector: while it moves them they are in no queue, and whoever parks
 //! then sees none. It follows rule 1 when they are in its own.
+//!
+//! (What is put back by rule 6 is not meant here: it is kept back.)
 //!
 //! Work in the slot or the queue of a worker itself needs no wake for that worker: it parks only after it
 //! found both empty, and only it fills them.

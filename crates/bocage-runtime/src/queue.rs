@@ -8,8 +8,9 @@
 //! - The *newest* is the last behavior that a body on this worker scheduled and that was ready at once. Its data is in
 //!   the cache too, so it comes after these. The one before it goes to the deque. Others take it only from a worker
 //!   that does not get to it, since its body goes on and on: [`crate::park`] says who looks.
-//! - The *deque* holds the others. Their owner takes the one that came last, whose data is the likeliest to be in the
+//! - The *deque* holds the others, and rows of readers that were granted their cown at once. Their owner takes the one that came last, whose data is the likeliest to be in the
 //!   cache; other workers steal from its other end, where the oldest are, from which the most is likely to follow.
+//!   Of a row it takes the first reader out and leaves the others; a thief takes them all.
 //! - The *injector*, shared by all workers, holds what became ready on other threads.
 //!
 //! A worker takes from them in this order. So that what is new does not starve what is old, every [`BUDGET`]th turn
@@ -22,6 +23,7 @@ use std::cell::Cell;
 use bocage_core::{Ready, Turn};
 use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
+use crate::entry::{Entry, Opened};
 use crate::kept::{Kept, Lent};
 use crate::shared::{Remote, Shared};
 use crate::stats::Counters;
@@ -40,8 +42,8 @@ pub(crate) struct Queue {
     turn: &'static Kept<Turn>,
     /// Whether other workers look at these queues.
     shared: bool,
-    pub(crate) deque: Worker<Ready>,
-    stealer: &'static Stealer<Ready>,
+    pub(crate) deque: Worker<Entry>,
+    stealer: &'static Stealer<Entry>,
     /// Turns until the injector is asked first.
     turns: Cell<u32>,
     counters: &'static Counters,
@@ -67,7 +69,7 @@ pub(crate) enum Next {
 }
 
 impl Queue {
-    pub(crate) fn new(deque: Worker<Ready>, remote: &'static Remote, workers: usize) -> Self {
+    pub(crate) fn new(deque: Worker<Entry>, remote: &'static Remote, workers: usize) -> Self {
         let Remote { newest, turn, stealer, counters, .. } = remote;
         let turns = Cell::new(FAIR_EVERY);
         Self { slot: Cell::new(None), newest, turn, shared: workers > 1, deque, stealer, turns, counters }
@@ -81,9 +83,25 @@ impl Queue {
 
     /// Puts it where others may take it, who are still to be told.
     #[inline]
-    pub(crate) fn push_back(&self, ready: Ready) {
-        self.deque.push(ready);
+    pub(crate) fn push_back(&self, entry: impl Into<Entry>) {
+        self.deque.push(entry.into());
         self.grew();
+    }
+
+    /// The behavior of an entry that was taken. Of a row that is the first one, and the others go into the deque, as one: the
+    /// last rule of [`crate::park`] says why nobody is told.
+    #[inline]
+    pub(crate) fn open(&self, entry: Entry) -> Ready {
+        match entry.open() {
+            Opened::Ready(ready) => ready,
+            Opened::Row(row) => {
+                let (first, others) = row.split_first();
+                if let Some(others) = others {
+                    self.deque.push(others.into());
+                }
+                first
+            }
+        }
     }
 
     /// Takes in what was scheduled by a body that still runs.
@@ -179,13 +197,13 @@ impl Queue {
 
     /// Whether there is anything that readers must not keep waiting for long.
     #[cold]
-    fn keeps_waiting(&self, injector: &Injector<Ready>, turns: u32) -> bool {
+    fn keeps_waiting(&self, injector: &Injector<Entry>, turns: u32) -> bool {
         !self.deque.is_empty() || self.newest.seen().is_some() || turns == 0 && !injector.is_empty()
     }
 
     /// What to go on with. `pushed` is called if some were put into the deque meanwhile.
     #[inline(always)]
-    pub(crate) fn next(&self, injector: &Injector<Ready>, pushed: impl Fn()) -> Option<Next> {
+    pub(crate) fn next(&self, injector: &Injector<Entry>, pushed: impl Fn()) -> Option<Next> {
         let turns = self.turns.get() - 1;
         self.turns.set(turns);
         if turns.is_multiple_of(BUDGET)
@@ -200,7 +218,7 @@ impl Queue {
             return Some(Next::Turn(turn));
         }
         let hot = handed_over.or_else(|| self.newest.take(self.shared));
-        if let Some(ready) = hot.or_else(|| self.deque.pop()) {
+        if let Some(ready) = hot.or_else(|| self.deque.pop().map(|entry| self.open(entry))) {
             return Some(Next::Ready(ready));
         }
         let ready = self.take_injected(injector)?;
@@ -232,7 +250,7 @@ impl Queue {
     /// The oldest of the injector or of the deque, or else the newest or the turn, which a chain of hand-overs keeps
     /// waiting. What would have come next goes to the deque, where it grows old, and others may take it.
     #[cold]
-    fn fair_turn(&self, injector: &Injector<Ready>, pushed: impl FnOnce()) -> Option<Next> {
+    fn fair_turn(&self, injector: &Injector<Entry>, pushed: impl FnOnce()) -> Option<Next> {
         let injected = if self.turns.get() == 0 {
             self.turns.set(FAIR_EVERY);
             retried(|| injector.steal())
@@ -256,24 +274,24 @@ impl Queue {
         if moved {
             pushed();
         }
-        Some(Next::Ready(old))
+        Some(Next::Ready(self.open(old)))
     }
 
     /// One from the injector, and up to a batch more into the deque.
     #[inline]
-    pub(crate) fn take_injected(&self, injector: &Injector<Ready>) -> Option<Ready> {
+    pub(crate) fn take_injected(&self, injector: &Injector<Entry>) -> Option<Ready> {
         // The look saves a fence where the injector is not used.
         if injector.is_empty() {
             return None;
         }
-        let ready = retried(|| injector.steal_batch_and_pop(&self.deque))?;
+        let entry = retried(|| injector.steal_batch_and_pop(&self.deque))?;
         self.grew();
-        Some(ready)
+        Some(self.open(entry))
     }
 }
 
 /// Tries until nobody else is in the way.
-fn retried(steal: impl Fn() -> Steal<Ready>) -> Option<Ready> {
+fn retried(steal: impl Fn() -> Steal<Entry>) -> Option<Entry> {
     loop {
         match steal() {
             Steal::Success(ready) => return Some(ready),

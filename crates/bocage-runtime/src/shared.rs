@@ -22,6 +22,7 @@ use crossbeam_deque::{Injector, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
 use crate::barrier::Barrier;
+use crate::entry::Entry;
 use crate::kept::Kept;
 use crate::owner::{Mailed, Owner};
 use crate::park::Idle;
@@ -35,7 +36,7 @@ use crate::{owner, trace::By, worker::with_current};
 /// What all threads of one runtime share.
 pub(crate) struct Shared {
     /// Behaviors that became ready on threads outside.
-    pub(crate) injector: CachePadded<Injector<Ready>>,
+    pub(crate) injector: CachePadded<Injector<Entry>>,
     pub(crate) idle: Idle,
     pub(crate) ledger: Ledger,
     /// Written once in a run at most, read for each behavior.
@@ -65,12 +66,12 @@ struct Switches {
 
 /// What others may touch of a worker.
 pub(crate) struct Remote {
-    pub(crate) stealer: Stealer<Ready>,
+    pub(crate) stealer: Stealer<Entry>,
     pub(crate) newest: Kept<Ready>,
     pub(crate) turn: Kept<Turn>,
     pub(crate) counters: Counters,
     /// The worker's own end of its queue, while no thread works on it.
-    deque: Mutex<Option<Worker<Ready>>>,
+    deque: Mutex<Option<Worker<Entry>>>,
 }
 
 /// Those of runtimes that have ended.
@@ -191,7 +192,7 @@ impl Shared {
 
     /// Takes in a ready behavior from a thread that is no worker of this runtime.
     pub(crate) fn inject(&self, ready: Ready) {
-        self.injector.push(ready);
+        self.injector.push(ready.into());
         self.idle.work_pushed();
     }
 
@@ -226,12 +227,12 @@ impl Shared {
 
 impl Remote {
     /// The worker's end of its queue, for the thread that is to be this worker.
-    pub(crate) fn borrow_deque(&self) -> Worker<Ready> {
+    pub(crate) fn borrow_deque(&self) -> Worker<Entry> {
         self.deque.lock().unwrap_or_else(PoisonError::into_inner).take().expect("one thread is one worker")
     }
 
     /// Gives it back.
-    pub(crate) fn return_deque(&self, deque: Worker<Ready>) {
+    pub(crate) fn return_deque(&self, deque: Worker<Entry>) {
         *self.deque.lock().unwrap_or_else(PoisonError::into_inner) = Some(deque);
     }
 }

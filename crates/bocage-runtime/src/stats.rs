@@ -12,7 +12,7 @@ pub struct WorkerStats {
     pub scheduled: u64,
     /// Behaviors that it ran to their end.
     pub run: u64,
-    /// Behaviors that it took from other workers' queues.
+    /// Behaviors that it took from other workers' queues. Readers that were let in at once may stand there as one.
     pub stolen: u64,
     /// Behaviors that became ready since it released a cown, and that it took in as its next.
     pub handed_over: u64,
@@ -24,7 +24,7 @@ pub struct WorkerStats {
     /// How often an enqueue of its behaviors had to yield or park, since another thread was stopped in the middle of its
     /// own.
     pub stalled: u64,
-    /// The most behaviors that stood in its queue at once. Not counted are the one that runs, and those that it keeps for
+    /// The most behaviors that stood in its queue at once, or readers that were let in at once. Not counted are the one that runs, and those that it keeps for
     /// itself: one handed over, and the newest that its body scheduled.
     pub longest_queue: u64,
 }

@@ -4,8 +4,7 @@ use std::cell::Cell;
 
 use crossbeam_deque::{Steal, Worker};
 
-use bocage_core::Ready;
-
+use crate::entry::Entry;
 use crate::shared::Remote;
 
 /// Picks victims, and whoever comes next in a deterministic program: xorshift64 ("Xorshift RNGs", Marsaglia 2003),
@@ -35,7 +34,7 @@ impl Dice {
 /// Goes once round all other workers, from a random one on, and takes half of the first queue that is not
 /// empty (at most a batch of some tens): one behavior to run, the rest into `deque`. `Retry` if there was
 /// one that others were busy with.
-pub(crate) fn steal(remotes: &[Remote], thief: usize, deque: &Worker<Ready>, dice: &Dice) -> Steal<Ready> {
+pub(crate) fn steal(remotes: &[Remote], thief: usize, deque: &Worker<Entry>, dice: &Dice) -> Steal<Entry> {
     let first = dice.below(remotes.len());
     let mut retry = false;
     for at in (first..remotes.len()).chain(0..first) {
@@ -43,7 +42,7 @@ pub(crate) fn steal(remotes: &[Remote], thief: usize, deque: &Worker<Ready>, dic
             continue;
         }
         match remotes[at].stealer.steal_batch_and_pop(deque) {
-            Steal::Success(ready) => return Steal::Success(ready),
+            Steal::Success(entry) => return Steal::Success(entry),
             Steal::Empty => {}
             Steal::Retry => retry = true,
         }

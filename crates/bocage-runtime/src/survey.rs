@@ -12,6 +12,7 @@ use bocage_core::{Holder, Ready, Seen, Turn, look_behind};
 use crossbeam_deque::Steal;
 
 use crate::barrier::Barrier;
+use crate::entry::Entry;
 use crate::owner::Mailed;
 use crate::pending::{PendingBehavior, PendingCown, shortened};
 use crate::shared::{Remote, Shared};
@@ -62,7 +63,7 @@ impl Taken {
         }
         let injected = iter::from_fn(|| retried(|| shared.injector.steal()));
         let queued = shared.remotes.iter().flat_map(|remote| iter::from_fn(|| retried(|| remote.stealer.steal())));
-        let ready = injected.chain(queued).take(MOST_TAKEN).collect();
+        let ready = injected.chain(queued).take(MOST_TAKEN).flat_map(Entry::into_each).collect();
         Self { shared, ready, pinned: shared.take_mail() }
     }
 
@@ -78,6 +79,6 @@ impl Drop for Taken {
     }
 }
 
-fn retried(steal: impl Fn() -> Steal<Ready>) -> Option<Ready> {
+fn retried(steal: impl Fn() -> Steal<Entry>) -> Option<Entry> {
     iter::repeat_with(steal).find(|steal| !steal.is_retry()).and_then(Steal::success)
 }

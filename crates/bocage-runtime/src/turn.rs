@@ -4,11 +4,11 @@
 //! runs before what its bodies have scheduled. When it begins with a reader and others come after that one, it
 //!
 //! - keeps their turn, if readers are *short*;
-//! - grants it otherwise: they go to the deque, for thieves to take.
+//! - grants it otherwise: they go to the deque, for thieves to take, in as many rows as there are workers.
 //!
 //! A lone worker holds a short reader's turn in its hand instead, as nobody else would look for it.
 //!
-//! Readers that were granted come from the deque one by one, and those of one cown mostly one after the other. They are
+//! Readers that were granted come from the deque one by one, the first of a row while the others stay, and those of one cown mostly one after the other. They are
 //! counted out of it together, when something else comes: until then the worker is in *debt* (see [`Owed`]), which keeps
 //! nobody waiting, since the next one holds the cown as well. They are counted as finished then, and not before.
 //!
@@ -215,7 +215,7 @@ impl Worker {
     /// Grants a turn, and lets others take its readers.
     fn share_turn(&self, turn: Turn) {
         // Not handed over, which would keep one for this worker: a body is about to run.
-        turn.grant_in_row();
+        turn.grant_in_rows(self.key, self.workers());
         self.pushed();
     }
 

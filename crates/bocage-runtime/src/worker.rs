@@ -218,6 +218,11 @@ impl Worker {
         }
     }
 
+    /// How many workers its runtime has.
+    pub(crate) fn workers(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.shared.remotes.len()).expect("this is one")
+    }
+
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {
         self.alone
@@ -369,7 +374,7 @@ impl Worker {
     }
 
     /// Sleeps until somebody wakes it. As long as it watches, it looks now and then for what its owner does not get to, and
-    /// returns it.
+    /// returns it, and for what lies in the queues and nobody was told of.
     fn sleep(&self, mut parked: Parked<'_>) -> Result<Woken, Next> {
         let mut nap = SHORTEST_NAP;
         while parked.watches() {
@@ -378,11 +383,11 @@ impl Worker {
             }
             nap = (nap * 2).min(LONGEST_NAP);
             let stuck = self.watch_for_a_moment();
-            if let Some(stuck) = stuck {
+            if stuck.is_some() || self.shared.work_left() {
                 match parked.get_up(|| self.shared.work_left()) {
                     Err(woken) => return Ok(woken.sleep()),
                     // It is running now, and has to go to sleep again in the usual way if another has been faster.
-                    Ok(()) => return self.rescue(stuck).map_or(Ok(Woken::ToLook), Err),
+                    Ok(()) => return stuck.and_then(|stuck| self.rescue(stuck)).map_or(Ok(Woken::ToLook), Err),
                 }
             }
             parked.stop_watching();
@@ -458,10 +463,10 @@ impl Worker {
                 return Some(ready);
             }
             match steal::steal(&self.shared.remotes, self.index, &self.queue.deque, &self.dice) {
-                Steal::Success(ready) => {
+                Steal::Success(entry) => {
                     self.queue.grew();
                     self.count(Event::Stolen, 1 + self.queue.deque.len() as u64);
-                    return Some(ready);
+                    return Some(self.queue.open(entry));
                 }
                 Steal::Empty => {
                     self.count(Event::Spun, 1);

@@ -5,7 +5,7 @@ use loom::sync::Arc;
 
 use std::num::NonZeroUsize;
 
-use bocage_core::{Cown, Executor, Ready, Turn, read, when_on};
+use bocage_core::{Cown, Executor, Ready, Row, Turn, read, when_on};
 
 /// Runs each behavior at once, on the thread that made it ready. The models are too short for the stack
 /// to matter.
@@ -116,13 +116,17 @@ impl Executor for Shelf {
     }
 }
 
-/// Keeps the turn of readers until its owner comes, and runs all else at once.
+/// Keeps the turn of readers until its owner comes, and rows, and runs all else at once.
 #[derive(Clone, Default)]
-pub struct Desk(std::sync::Arc<std::sync::Mutex<Option<Turn>>>);
+pub struct Desk(std::sync::Arc<std::sync::Mutex<(Option<Turn>, Vec<Row>)>>);
 
 impl Desk {
     pub fn take(&self) -> Turn {
-        self.0.lock().unwrap().take().expect("nobody had the cown, so that it was the first reader's turn")
+        self.0.lock().unwrap().0.take().expect("nobody had the cown, so that it was the first reader's turn")
+    }
+
+    pub fn take_rows(&self) -> Vec<Row> {
+        std::mem::take(&mut self.0.lock().unwrap().1)
     }
 
     pub fn key(&self) -> NonZeroUsize {
@@ -136,7 +140,11 @@ impl Executor for Desk {
     }
 
     fn ready_turn(&self, turn: Turn) {
-        *self.0.lock().unwrap() = Some(turn);
+        self.0.lock().unwrap().0 = Some(turn);
+    }
+
+    fn ready_in_row(&self, row: Row) {
+        self.0.lock().unwrap().1.push(row);
     }
 
     fn turn_key(&self) -> Option<NonZeroUsize> {

@@ -3,7 +3,9 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use bocage_core::{Cown, Owed, Stage, Turn, read, when_on};
+use std::num::NonZeroUsize;
+
+use bocage_core::{Cown, Owed, Ready, Stage, Turn, read, when_on};
 
 use crate::last::{Ends, Mortal};
 use crate::stage::{Desk, Log, Seen, Shelf, look, mark_one, marks};
@@ -138,6 +140,36 @@ fn the_rest_of_a_turn_is_granted_elsewhere() {
         bob.join().unwrap();
         assert_eq!(marks(&a), [1]);
         assert_eq!(*seen.lock().unwrap(), [[0; 0]; 2], "both reads came before the write");
+    });
+}
+
+/// Ann has the turn of three reads, which she grants in two rows; Bob runs the one that came first while a write comes behind
+/// them all. The row of two ends on Bob's thread, beside Ann's.
+///
+/// Failed first with a row that went on by what is linked behind its last reader (the process crashed).
+#[test]
+fn rows_of_a_turn_end_on_two_threads_before_a_late_writer() {
+    loom::model(|| {
+        let (leak, seen, desk) = (Arc::new(()), Seen::default(), Desk::default());
+        let a = Log::cown(&leak);
+        for _ in 0..3 {
+            look_at_desk(&desk, &a, &seen, &leak);
+        }
+        desk.take().grant_in_rows(desk.key(), NonZeroUsize::new(2).unwrap());
+        let [bobs, anns] = desk.take_rows().try_into().expect("two parts");
+        assert_eq!([bobs.len(), anns.len()], [2, 1]);
+        let bob = thread::spawn(move || {
+            let mut owed = owes_nothing();
+            for ready in bobs {
+                assert!(owed.is_nothing() || owed.goes_on_with(&ready));
+                assert!(ready.run_owing(&mut owed));
+            }
+        });
+        mark_one(&a, 1, &leak);
+        anns.into_iter().for_each(Ready::run);
+        bob.join().unwrap();
+        assert_eq!(marks(&a), [1]);
+        assert_eq!(*seen.lock().unwrap(), [[0; 0]; 3], "all reads came before the write");
     });
 }
 

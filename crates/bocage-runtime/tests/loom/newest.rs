@@ -31,6 +31,33 @@ fn park_against_a_behavior_that_is_kept_back() {
     });
 }
 
+/// A worker takes the first of a row out of its queue, while another one lies down, and puts back the rest, of which it tells
+/// nobody. Its body goes on until the other runs that.
+///
+/// Caught: a watcher that looks at what is kept back only, and not into the queues.
+#[test]
+fn park_against_the_rest_of_a_row() {
+    loom::model(|| {
+        let (plant, meeting) = (Plant::with_deques(2, 2), Meeting::new());
+        plant.push(0);
+        assert!(plant.next(0), "nobody else is there");
+        let other = thread::spawn({
+            let (plant, meeting) = (plant.clone(), meeting.clone());
+            move || {
+                plant.work(1, || {
+                    meeting.meet(2);
+                    plant.run_one_of(1);
+                })
+            }
+        });
+        // Worker 0, before and in a body.
+        plant.put_back(0);
+        meeting.meet(2);
+        plant.work(0, || unreachable!("there was only one"));
+        other.join().unwrap();
+    });
+}
+
 /// A thread outside wakes one of two workers that sleep; its body keeps a behavior back and goes on until the other runs
 /// that, though nobody watched.
 ///

@@ -92,13 +92,18 @@ impl Plant {
         self.idle.kept_back();
     }
 
+    /// `Queue::open`, of a row of two that `worker` has taken out of its queue.
+    pub fn put_back(&self, worker: usize) {
+        self.deques[worker].push();
+    }
+
     /// `Worker::sleep`, for whom each newest has been there for long. None if it rescued that.
     fn sleep(&self, mut parked: Parked<'_>) -> Option<Woken> {
         while parked.watches() {
             if let Some(woken) = parked.sleep_for(Duration::ZERO) {
                 return Some(woken);
             }
-            if !self.newest.is_empty() {
+            if !self.newest.is_empty() || self.work_left() {
                 match parked.get_up(|| self.work_left()) {
                     Err(woken) => return Some(woken.sleep()),
                     Ok(()) if self.newest.take() => return None,
@@ -111,7 +116,7 @@ impl Plant {
     }
 
     /// `Queue::next`.
-    fn next(&self, worker: usize) -> bool {
+    pub fn next(&self, worker: usize) -> bool {
         self.deques.get(worker).is_some_and(Pile::take) || self.pile.take()
     }
 
