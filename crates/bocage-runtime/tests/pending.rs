@@ -224,6 +224,29 @@ fn unasked_it_finds_what_is_ready_and_it_runs_all_the_same() {
 }
 
 #[test]
+fn unasked_it_finds_each_reader_that_was_let_in_beside_a_long_one() {
+    let runtime = silent(2);
+    let (cown, other) = (Cown::new(0), Cown::new(0));
+    let (release, others) = (hold(&runtime, &cown), hold(&runtime, &other));
+    let ((begun, begin), (end, ended)) = (mpsc::channel(), mpsc::channel());
+    runtime.spawn(read(&cown), move |_| {
+        begun.send(()).unwrap();
+        _ = ended.recv_timeout(LONG);
+    });
+    let readers: Vec<_> = (0..9).map(|_| runtime.when(read(&cown), |n| *n)).collect();
+    drop(release);
+    begin.recv_timeout(LONG).unwrap();
+    let left = pending(&runtime);
+    assert_eq!((left.behaviors, left.named.len()), (11, 11), "{left:?}");
+    let ready = left.named.iter().filter(|behavior| !behavior.runs && cowns(behavior) == [(of(&cown), true)]);
+    assert_eq!(ready.count(), readers.len());
+    end.send(()).unwrap();
+    drop(others);
+    runtime.quiesce(Some(LONG)).unwrap();
+    assert!(readers.into_iter().all(|reader| reader.wait().is_ok()));
+}
+
+#[test]
 fn unasked_it_finds_the_writer_behind_readers_and_no_reader_that_may_have_gone() {
     let runtime = silent(2);
     let cown = Cown::new(0);

@@ -263,6 +263,37 @@ fn a_runtime_that_is_dropped_cancels_the_readers_in_turn() {
     }
 }
 
+/// Two readers run when the first of them drops the runtime; the others were let in with them, and none of them runs.
+#[test]
+fn readers_that_were_let_in_at_once_are_cancelled_with_the_runtime() {
+    let runtime = Builder::new().workers(2).on_drop(OnDrop::Cancel).build().unwrap();
+    let (cown, ran) = (Cown::new(0), Arc::new(AtomicUsize::new(0)));
+    let (is_dropped, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (owner, owned) = channel::<Runtime>();
+    let (own, count, dropped, begin) = (cown.clone(), ran.clone(), is_dropped.clone(), begun.clone());
+    runtime.spawn((), move |()| {
+        current().spawn(&own, |mut value| *value += 1);
+        let dropped_by_first = dropped.clone();
+        current().spawn(read(&own), move |_| {
+            drop(owned.recv_timeout(LONG).unwrap());
+            dropped_by_first.store(true, Ordering::SeqCst);
+        });
+        for _ in 0..20 {
+            let (count, dropped, begin) = (count.clone(), dropped.clone(), begin.clone());
+            current().spawn(read(&own), move |_| {
+                count.fetch_add(usize::from(dropped.load(Ordering::SeqCst)), Ordering::SeqCst);
+                begin.store(true, Ordering::SeqCst);
+                assert!(becomes(|| dropped.load(Ordering::SeqCst)));
+            });
+        }
+    });
+    assert!(becomes(|| begun.load(Ordering::SeqCst)));
+    owner.send(runtime).unwrap();
+    assert!(becomes(|| Arc::strong_count(&ran) == 1), "something of a body is left");
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+    assert!(becomes(|| try_acquire(&cown).is_some()));
+}
+
 /// Caught, in a release build (in a debug build readers are not short): a row that sees it only at every 32nd reader.
 #[test]
 fn no_reader_in_turn_runs_after_one_that_drops_the_runtime() {
