@@ -10,6 +10,7 @@ use crate::behavior::Header;
 use crate::executor::Ready;
 use crate::handle::{Failure, fill};
 use crate::mailbox::Claim;
+use crate::outside::Outside;
 use crate::request::{Held, Requests};
 use crate::worker;
 
@@ -144,15 +145,38 @@ impl<Q: Requests> fmt::Debug for Acquire<Q> {
 #[must_use = "dropped, it releases the cowns"]
 pub struct Acquired<Q: Requests> {
     shape: Q::Shape,
+    /// Where it says so. Before the token, so that it says it no more when that goes.
+    _shown: Shown,
     /// Holds the cowns.
     token: Ready,
     /// A panic was under way already when they were acquired.
     panicking: bool,
 }
 
+/// Says on a stage that somebody holds cowns, if there is one for that.
+struct Shown(Option<Outside>);
+
+impl Shown {
+    fn new(token: &Ready) -> Self {
+        let outside = Outside::claim();
+        if let Some(outside) = &outside {
+            outside.stage().enter(token.header());
+        }
+        Self(outside)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if let Some(outside) = &self.0 {
+            outside.stage().leave();
+        }
+    }
+}
+
 impl<Q: Requests> Acquired<Q> {
     fn new(shape: Q::Shape, token: Ready) -> Self {
-        Self { shape, token, panicking: thread::panicking() }
+        Self { shape, _shown: Shown::new(&token), token, panicking: thread::panicking() }
     }
 
     /// The guards, in the shape of the requests. One may ask for them again when they are gone.

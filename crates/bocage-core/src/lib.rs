@@ -40,7 +40,8 @@
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
 //! - `pool.rs`, where blocks come from; `apart.rs`, where in its memory a cown stands; `stall.rs`, waiting for a thread
-//!   that was stopped in the middle of its enqueue; `stage.rs`, looking at what runs and at what waits for it.
+//!   that was stopped in the middle of its enqueue; `stage.rs`, looking at what runs and at what waits for it,
+//!   and `outside.rs`, at what holds cowns elsewhere.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
@@ -69,6 +70,7 @@ mod idle;
 mod leftover;
 mod mailbox;
 mod order;
+mod outside;
 mod pool;
 mod prefetch;
 mod release;
@@ -93,6 +95,7 @@ pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesM
 pub use handle::{Failure, Handle, Outcome, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
 pub use hold::{Acquire, Acquired, acquire};
 pub use idle::{Helping, help_while_waiting};
+pub use outside::Outside;
 pub use request::{Held, Read, Requests, read};
 pub use row::{Readers, Row};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};

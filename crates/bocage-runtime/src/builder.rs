@@ -170,8 +170,9 @@ impl Builder {
     /// and their cowns, in the [`Pending`](crate::Pending) of its error. If nothing is said it is so if this crate is
     /// built with debug assertions.
     ///
-    /// Otherwise what can be found is named: which behaviors run, which are ready, and which wait behind those. What waits for
-    /// a cown that is held elsewhere, as by a guard, is counted only, and it is not said since when any of them waits.
+    /// Otherwise what can be found is named: which behaviors run, which are ready, and which wait behind those, behind a guard
+    /// of [`acquire`](bocage_core::acquire), or behind what another runtime runs. What waits for a cown that is held in
+    /// another way, as on an executor that is no runtime, is counted only, and it is not said since when any of them waits.
     ///
     /// To note them costs, for each behavior, some 100 bytes in a table, which is locked when it is scheduled, when it begins
     /// and when it ends: several times what a small behavior costs without. That is why a release build has to ask for it.

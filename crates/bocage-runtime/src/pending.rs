@@ -1,7 +1,8 @@
 //! What is left to do: which behaviors are pending, and on which cowns, for a wait that runs out of time.
 //!
-//! As a rule that is [looked for](crate::survey) then: which run, which are ready, and which wait behind those. What waits for a
-//! cown that is held elsewhere, as by a guard, is counted only, and nobody knows since when anything waits.
+//! As a rule that is [looked for](crate::survey) then: which run, which are ready, and which wait behind those, or behind a guard
+//! of [`acquire`](bocage_core::acquire), or what another runtime runs. What waits for a cown that is held in another way, as on
+//! an executor that is no runtime of this crate, is counted only, and nobody knows since when anything waits.
 //!
 //! A runtime whose [`Builder`](crate::Builder) was told to [note](crate::Builder::name_pending) them notes each behavior
 //! in a [`Register`] when it is scheduled. The note lives in the behavior's body: it says so when the body begins, and
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 use bocage_core::{CownId, Requests};
 use crossbeam_utils::CachePadded;
 
+use crate::survey::Found;
+
 /// So many behaviors are named at most; the others are counted.
 pub(crate) const MOST_NAMED: usize = 256;
 /// So many of these are shown, and so many cowns of each.
@@ -33,7 +36,7 @@ pub struct Pending {
     pub behaviors: u64,
     /// Those of which more is known, at most 256: first what runs, then what waits, the longest first. If the runtime does not
     /// [note](crate::Builder::name_pending) them, then those that run, at most 64 that are ready (none if the wait was
-    /// shorter than a millisecond), and what waits for one of these.
+    /// shorter than a millisecond), and what waits for one of these, for a guard, or for what another runtime runs.
     pub named: Vec<PendingBehavior>,
     /// How many are in the register, if there is one.
     noted: Option<usize>,
@@ -63,7 +66,8 @@ pub struct PendingCown {
     pub id: CownId,
     /// Whether only to read it.
     pub reads: bool,
-    /// The name of a running behavior of the same runtime that keeps it from the one that waits here.
+    /// The name of a running behavior that keeps it from the one that waits here; or `acquire`, if a guard of
+    /// [that](bocage_core::acquire) does. In a runtime that notes its behaviors, only if it is one of these.
     pub held_by: Option<String>,
 }
 
@@ -148,8 +152,9 @@ type Rank = (bool, Instant, usize, u64);
 
 impl Pending {
     /// So many, of which these were found.
-    pub(crate) fn surveyed(behaviors: u64, mut named: Vec<PendingBehavior>) -> Self {
-        tell_holders(&mut named);
+    pub(crate) fn surveyed(behaviors: u64, found: Found) -> Self {
+        let Found { behaviors: mut named, held_outside } = found;
+        tell_holders(&mut named, &held_outside);
         // Others may have come since they were counted.
         Self { behaviors: behaviors.max(named.len() as u64), named, noted: None }
     }
@@ -175,7 +180,7 @@ impl Pending {
             }
         }
         let mut named: Vec<_> = first.into_sorted_vec().into_iter().map(|(_, ByRank(behavior))| behavior).collect();
-        tell_holders(&mut named);
+        tell_holders(&mut named, &[]);
         // A behavior may have ended in between; none is told of that is not counted.
         Self { behaviors: behaviors.max(known as u64), named, noted: Some(known) }
     }
@@ -188,11 +193,12 @@ impl Pending {
     }
 }
 
-/// Says of what waits which running behavior keeps it waiting.
-fn tell_holders(named: &mut [PendingBehavior]) {
+/// Says of what waits which running behavior keeps it waiting, or who else.
+fn tell_holders(named: &mut [PendingBehavior], held_outside: &[(CownId, bool, String)]) {
     let waiting = named.partition_point(|behavior| behavior.runs);
     let (running, waiting) = named.split_at_mut(waiting);
-    let mut holders = HashMap::new();
+    let outside = held_outside.iter().map(|(id, reads, name)| (*id, (*reads, name)));
+    let mut holders: HashMap<_, _> = outside.collect();
     for holder in &*running {
         for cown in &holder.cowns {
             holders.insert(cown.id, (cown.reads, &holder.name));
@@ -306,13 +312,8 @@ impl fmt::Display for Pending {
             write!(f, "; and {} more", self.behaviors - shown)?;
         }
         if self.behaviors > 0 && self.all_wait() {
-            let (runs, or_by) = match self.noted {
-                Some(_) => ("none of them runs", ""),
-                None => ("no worker runs one", ", or by a pinned one that runs"),
-            };
-            write!(
-                f,
-                "; {runs}: a cown is held outside, by a guard of `acquire` or on another executor{or_by}, or they have only \
+            f.write_str(
+                "; none of them runs: a cown is held outside, by a guard of `acquire` or on another executor, or they have only \
                  just become ready",
             )?;
         }

@@ -76,6 +76,8 @@ pub(crate) struct Remote {
 
 /// Those of runtimes that have ended.
 static POOL: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+/// The stages of all that there are.
+static STAGES: Mutex<Vec<&'static Stages>> = Mutex::new(Vec::new());
 
 impl Shared {
     /// One for `workers` workers that no runtime uses: closed, quiet, with empty queues.
@@ -85,7 +87,7 @@ impl Shared {
             return pool.swap_remove(at);
         }
         drop(pool);
-        Box::leak(Box::new(Self {
+        let shared: &'static Self = Box::leak(Box::new(Self {
             injector: CachePadded::new(Injector::new()),
             idle: Idle::new(workers),
             ledger: Ledger::new(workers),
@@ -108,7 +110,9 @@ impl Shared {
                     }
                 })
                 .collect(),
-        }))
+        }));
+        STAGES.lock().unwrap_or_else(PoisonError::into_inner).push(&shared.stages);
+        shared
     }
 
     /// Puts it back, once all its workers have ended.
@@ -177,6 +181,11 @@ impl Shared {
             Some(register) => Pending::noted(behaviors, register),
             None => Pending::surveyed(behaviors, survey(self, MOST_NAMED, takes_ready)),
         }
+    }
+
+    /// The stages of the workers of all runtimes, also of those that have ended, where nothing is.
+    pub(crate) fn all_stages() -> Vec<&'static Stages> {
+        STAGES.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The pinned behaviors that wait for their threads.

@@ -7,8 +7,9 @@
 
 use std::iter;
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
-use bocage_core::{Holder, Ready, Seen, Turn, look_behind};
+use bocage_core::{CownId, Holder, Outside, Ready, Seen, Stages, Turn, look_behind};
 use crossbeam_deque::Steal;
 
 use crate::barrier::Barrier;
@@ -20,31 +21,61 @@ use crate::shared::{Remote, Shared};
 /// So many are taken from the queues at most.
 const MOST_TAKEN: usize = 64;
 
+/// One survey at a time: each stops at the gates of several runtimes, one after the other.
+static SURVEY: Mutex<()> = Mutex::new(());
+
+/// What was found.
+pub(crate) struct Found {
+    /// Behaviors of the runtime in question.
+    pub(crate) behaviors: Vec<PendingBehavior>,
+    /// What others hold: which cown, whether to read, and who.
+    pub(crate) held_outside: Vec<(CownId, bool, String)>,
+}
+
 /// Tells of at most so many behaviors: first of those that run, then of those that are ready if these are to be `taken` from
-/// the queues, then of those that wait for one of them.
-pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Vec<PendingBehavior> {
+/// the queues, then of those that wait for one of them, or for what is held outside.
+pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Found {
+    let _one = SURVEY.lock().unwrap_or_else(PoisonError::into_inner);
     let taken = taken.then(|| Taken::from(shared));
     let ready = || taken.iter().flat_map(Taken::each).map(Holder::from);
-    shared.stages.look(
-        || Barrier::new().heavy(),
-        |running| {
-            let mut found = Vec::new();
-            let mut tell = |seen: Seen<'_>, runs| {
-                // Others may stand in the same queues.
-                if let Some(home) = seen.home().filter(|home| home.key == shared.turn_key()) {
-                    let cown = |(id, reads)| PendingCown { id, reads, held_by: None };
-                    let (name, cowns) = (shortened(seen.name()), seen.cowns().map(cown).collect());
-                    found.push(PendingBehavior { name, cowns, runs, pinned: home.pinned, since: None });
-                }
-                if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            };
-            let holders = || running.iter().map(|running| (*running, true)).chain(ready().map(|ready| (ready, false)));
-            if holders().try_for_each(|(holder, runs)| tell(holder.seen(), runs)).is_continue() {
-                look_behind(holders().map(|(holder, _)| holder), |seen| tell(seen, false));
+    let mut found = Found { behaviors: Vec::new(), held_outside: Vec::new() };
+    look_at_all(&Shared::all_stages(), &[], &mut |running| {
+        let holders = || running.iter().map(|running| (*running, true)).chain(ready().map(|ready| (ready, false)));
+        let mut tell = |seen: Seen<'_>, runs| {
+            // Others may stand in the same queues.
+            if seen.home().is_some_and(|home| home.key == shared.turn_key()) {
+                found.behaviors.push(told(seen, runs));
+            } else if runs && found.held_outside.len() < most {
+                let name = seen.home().map_or_else(|| GUARD.into(), |_| shortened(seen.name()));
+                found.held_outside.extend(seen.cowns().map(|(id, reads)| (id, reads, name.clone())));
             }
-            found
-        },
-    )
+            if found.behaviors.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        if holders().try_for_each(|(holder, runs)| tell(holder.seen(), runs)).is_continue() {
+            look_behind(holders().map(|(holder, _)| holder), |seen| tell(seen, false));
+        }
+    });
+    found
+}
+
+/// Who holds a cown without a behavior.
+const GUARD: &str = "acquire";
+
+fn told(seen: Seen<'_>, runs: bool) -> PendingBehavior {
+    let cown = |(id, reads)| PendingCown { id, reads, held_by: None };
+    let pinned = seen.home().is_some_and(|home| home.pinned);
+    PendingBehavior { name: shortened(seen.name()), cowns: seen.cowns().map(cown).collect(), runs, pinned, since: None }
+}
+
+/// Calls `look` with what runs on all these stages, beside what was found already, and with what holds cowns and is on no
+/// worker's.
+fn look_at_all(stages: &[&'static Stages], found: &[Holder<'_>], look: &mut dyn FnMut(&[Holder<'_>])) {
+    match stages {
+        [] => Outside::look(|more| look(&[found, more].concat())),
+        [first, rest @ ..] => {
+            first.look(|| Barrier::new().heavy(), |more| look_at_all(rest, &[found, more].concat(), look));
+        }
+    }
 }
 
 /// Ready behaviors that were taken from the queues of a runtime, and go back there.

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bocage_core::{Cown, Failure, Requests, acquire, read};
+use bocage_core::{Cown, Failure, Requests, acquire, read, try_acquire};
 use bocage_runtime::{Builder, Error, Pending, PendingBehavior, Runtime, RuntimeRef, deterministic};
 
 /// More than anything here takes, so that a hang is a failure.
@@ -266,15 +266,106 @@ fn unasked_it_finds_the_writer_behind_readers_and_no_reader_that_may_have_gone()
 }
 
 #[test]
-fn unasked_it_counts_what_waits_for_a_guard_and_says_how_to_ask() {
+fn unasked_it_finds_what_waits_for_a_guard() {
+    let runtime = silent(1);
+    let (a, b) = (Cown::new(0), Cown::new(0));
+    let held = acquire((&a, read(&b))).wait();
+    transfer(&runtime, &a, &b);
+    // Beside the guard that reads.
+    runtime.when(read(&b), |_| ()).wait().unwrap();
+    let told = pending(&runtime).to_string();
+    let (a, b) = (of(&a), of(&b));
+    let waits = format!("`pending::transfer` on cown {a:#x} held by `acquire`, read cown {b:#x} (waits)");
+    assert!(told.contains(&waits), "{told}");
+    assert!(told.contains("none of them runs: a cown is held outside, by a guard of `acquire`"), "{told}");
+    assert!(!told.contains("name_pending"), "all were found: {told}");
+    drop(held);
+    runtime.quiesce(Some(LONG)).unwrap();
+}
+
+#[test]
+fn unasked_it_finds_what_waits_for_a_guard_that_went_to_another_thread() {
+    let runtime = silent(1);
+    let cowns: Vec<_> = (0..100).map(Cown::new).collect();
+    let (release, released) = mpsc::channel::<()>();
+    let held: Vec<_> =
+        cowns.iter().map(|cown| thread::scope(|s| s.spawn(|| acquire(cown).wait()).join().unwrap())).collect();
+    cowns.iter().for_each(|cown| runtime.spawn(cown, |mut n| *n += 1));
+    let left = pending(&runtime);
+    assert_eq!((left.behaviors, left.named.len()), (100, 100), "{left}");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            _ = released.recv_timeout(LONG);
+            drop(held);
+        });
+        assert_eq!(pending(&runtime).named.len(), 100);
+        drop(release);
+    });
+    runtime.quiesce(Some(LONG)).unwrap();
+    // What guards were once is not looked for any more.
+    let still_held = acquire(&cowns[0]).wait();
+    runtime.spawn(&cowns[0], |_| ());
+    assert_eq!(pending(&runtime).named.len(), 1);
+    drop(still_held);
+}
+
+#[test]
+fn unasked_it_finds_what_waits_for_a_pinned_behavior_that_runs() {
     let runtime = silent(1);
     let cown = Cown::new(0);
-    let held = acquire(&cown).wait();
+    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    thread::scope(|scope| {
+        let (runtime, cown) = (&runtime, &cown);
+        scope.spawn(move || {
+            let here = runtime.pinned().unwrap();
+            drop(here.when(cown, move |mut n| {
+                begun.send(()).unwrap();
+                _ = released.recv_timeout(LONG);
+                *n += 1;
+            }));
+            assert_eq!(here.pump(1, LONG).unwrap(), 1);
+        });
+        begin.recv_timeout(LONG).unwrap();
+        transfer(runtime, cown, &Cown::new(0));
+        let left = pending(runtime);
+        let found: Vec<_> = left.named.iter().map(|behavior| (behavior.pinned, behavior.runs)).collect();
+        assert_eq!(found, [(true, true), (false, false)]);
+        let holder = "pending::unasked_it_finds_what_waits_for_a_pinned_behavior_that_runs";
+        assert_eq!(left.named[1].cowns.iter().find_map(|cown| cown.held_by.as_deref()), Some(holder), "{left}");
+        drop(release);
+    });
+    runtime.quiesce(Some(LONG)).unwrap();
+}
+
+#[test]
+fn unasked_it_finds_what_waits_for_another_runtime() {
+    let (runtime, other) = (silent(1), silent(2));
+    let (a, b) = (Cown::new(0), Cown::new(0));
+    let release = hold(&other, &a);
+    // Behind the other's that waits, too.
+    other.spawn((&a, &b), |_| ());
+    transfer(&runtime, &b, &Cown::new(0));
+    let left = pending(&runtime);
+    assert_eq!((left.behaviors, left.named.len()), (1, 1), "{left}");
+    assert_eq!(left.named[0].name, "pending::transfer");
+    transfer(&runtime, &a, &Cown::new(0));
+    let told = pending(&runtime).to_string();
+    assert!(told.contains(&format!("cown {:#x} held by `{HOLD}`", of(&a))), "{told}");
+    drop(release);
+    runtime.quiesce(Some(LONG)).unwrap();
+    other.quiesce(Some(LONG)).unwrap();
+}
+
+#[test]
+fn unasked_it_counts_what_waits_for_a_bare_token_and_says_how_to_ask() {
+    let runtime = silent(1);
+    let cown = Cown::new(0);
+    let held = try_acquire(&cown);
     drop(runtime.when(&cown, |_| ()));
     let left = pending(&runtime);
     assert_eq!((left.behaviors, left.named.len()), (1, 0));
     let told = left.to_string();
-    assert!(told.contains("no worker runs one: a cown is held outside, by a guard of `acquire`"), "{told}");
+    assert!(told.contains("none of them runs: a cown is held outside"), "{told}");
     assert!(told.contains("Builder::name_pending(true)"), "{told}");
     drop(held);
     runtime.wait(Some(LONG)).unwrap();
@@ -361,6 +452,12 @@ fn unasked_it_looks_while_all_goes_on() {
                 }
             }
             looks
+        });
+        // Guards come and go, too.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                *acquire((&cowns[4], read(&cowns[3]))).wait().guards().0 += 1;
+            }
         });
         for n in 0..BEHAVIORS as usize {
             let (a, b) = (&cowns[n % 5], &cowns[n / 5 % 4]);
