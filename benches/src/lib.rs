@@ -17,7 +17,7 @@
 //! - `benches/suite.rs`: how all suites measure; `benches/engine.rs` is W1 to W10, `spawn.rs`, `contended.rs`, `ring.rs`
 //!   and `bank.rs` are one of them each.
 //! - `examples/once.rs`: one program on one engine, for a profiler; `examples/counts.rs` (feature `counts`): how often
-//!   a behavior allocates.
+//!   a behavior allocates; `examples/rows.rs`: where the time of W7-1us goes.
 //!
 //! # Invariants
 //!
@@ -56,3 +56,4 @@ pub use tasks::Tasks;
 pub use threads::Threads;
 #[cfg(feature = "verona")]
 pub use verona::Verona;
+pub use work::microsecond;

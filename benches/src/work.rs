@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Computes for about a microsecond, however often it is interrupted: a number of steps that was measured once.
-pub(crate) fn microsecond() {
+pub fn microsecond() {
     static STEPS: OnceLock<u64> = OnceLock::new();
     steps(*STEPS.get_or_init(measured));
 }
