@@ -286,11 +286,11 @@ impl Header {
         unsafe { Self::counts(this).requests == 1 }
     }
 
-    /// Notes how many readers stand in a row from this one on.
+    /// Notes how many readers stand in a row from this one on, where it would count what it waits for.
     ///
     /// # Safety
     ///
-    /// As for [`Header::slots`]; [it is single](Self::is_single), and nobody else knows that row.
+    /// As for [`Header::slots`]; [it is single](Self::is_single), so that it does not, and nobody else has that row.
     pub(crate) unsafe fn note_readers(this: NonNull<Self>, readers: NonZeroU32) {
         // Relaxed: published with the pointer to it.
         // SAFETY: passed on.
@@ -337,7 +337,7 @@ impl Header {
         prefetch(this.as_ptr().cast::<u8>().wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
     }
 
-    /// Lets the whole block come, if it is small, for whoever is to run it soon, and writes it then.
+    /// Lets the block come, or most of it, for whoever is to run it soon, and so to write there.
     #[inline]
     pub(crate) fn prefetch_to_run(this: NonNull<Self>) {
         let this = this.as_ptr().cast::<u8>();

@@ -35,7 +35,7 @@ pub struct Pending {
     /// Behaviors that are scheduled and not finished, those that run included.
     pub behaviors: u64,
     /// Those of which more is known, at most 256: first what runs, then what waits, the longest first. If the runtime does not
-    /// [note](crate::Builder::name_pending) them, then those that run, at most 64 that are ready (none if the wait was
+    /// [note](crate::Builder::name_pending) them, then those that run, some 64 that are ready (none if the wait was
     /// shorter than a millisecond), and what waits for one of these, for a guard, or for what another runtime runs.
     pub named: Vec<PendingBehavior>,
     /// How many are in the register, if there is one.

@@ -8,9 +8,10 @@
 //! - The *newest* is the last behavior that a body on this worker scheduled and that was ready at once. Its data is in
 //!   the cache too, so it comes after these. The one before it goes to the deque. Others take it only from a worker
 //!   that does not get to it, since its body goes on and on: [`crate::park`] says who looks.
-//! - The *deque* holds the others, and rows of readers that were granted their cown at once. Their owner takes the one that came last, whose data is the likeliest to be in the
-//!   cache; other workers steal from its other end, where the oldest are, from which the most is likely to follow.
-//!   Of a row it takes the first reader out and leaves the others; a thief takes them all.
+//! - The *deque* holds the others, and rows of readers that were granted their cown at once. Their owner takes the one that
+//!   came last, whose data is the likeliest to be in the cache; other workers steal from its other end, where the oldest are,
+//!   from which the most is likely to follow. Of a row the owner takes the first reader out, and leaves the others; a thief
+//!   takes them all.
 //! - The *injector*, shared by all workers, holds what became ready on other threads.
 //!
 //! A worker takes from them in this order. So that what is new does not starve what is old, every [`BUDGET`]th turn

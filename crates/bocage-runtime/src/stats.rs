@@ -24,8 +24,8 @@ pub struct WorkerStats {
     /// How often an enqueue of its behaviors had to yield or park, since another thread was stopped in the middle of its
     /// own.
     pub stalled: u64,
-    /// The most behaviors that stood in its queue at once, or readers that were let in at once. Not counted are the one that runs, and those that it keeps for
-    /// itself: one handed over, and the newest that its body scheduled.
+    /// The most behaviors that stood in its queue at once; readers that were let in at once may stand there as one. Not counted
+    /// are the one that runs, and those that it keeps for itself: one handed over, and the newest that its body scheduled.
     pub longest_queue: u64,
 }
 

@@ -18,10 +18,10 @@ use crate::owner::Mailed;
 use crate::pending::{PendingBehavior, PendingCown, shortened};
 use crate::shared::{Remote, Shared};
 
-/// So many are taken from the queues at most.
+/// So many are taken from the queues at most; readers that were let in at once may count as one.
 const MOST_TAKEN: usize = 64;
 
-/// One survey at a time: each stops at the gates of several runtimes, one after the other.
+/// One survey at a time: each takes the gates of several runtimes, one after the other.
 static SURVEY: Mutex<()> = Mutex::new(());
 
 /// What was found.
@@ -35,8 +35,9 @@ pub(crate) struct Found {
 /// Tells of at most so many behaviors: first of those that run, then of those that are ready if these are to be `taken` from
 /// the queues, then of those that wait for one of them, or for what is held outside.
 pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Found {
-    let _one = SURVEY.lock().unwrap_or_else(PoisonError::into_inner);
+    // Goes back after the lock: if it can't, it is cancelled, which may run anything.
     let taken = taken.then(|| Taken::from(shared));
+    let _one = SURVEY.lock().unwrap_or_else(PoisonError::into_inner);
     let ready = || taken.iter().flat_map(Taken::each).map(Holder::from);
     let mut found = Found { behaviors: Vec::new(), held_outside: Vec::new() };
     look_at_all(&Shared::all_stages(), &[], &mut |running| {

@@ -8,9 +8,10 @@
 //!
 //! A lone worker holds a short reader's turn in its hand instead, as nobody else would look for it.
 //!
-//! Readers that were granted come from the deque one by one, the first of a row while the others stay, and those of one cown mostly one after the other. They are
-//! counted out of it together, when something else comes: until then the worker is in *debt* (see [`Owed`]), which keeps
-//! nobody waiting, since the next one holds the cown as well. They are counted as finished then, and not before.
+//! Readers that were granted come from the deque one by one, the first of a row while the others stay, and those of one cown
+//! mostly one after the other. They are counted out of it together, when something else comes: until then the worker is in
+//! *debt* (see [`Owed`]), which keeps nobody waiting, since the next one holds the cown as well. They are counted as finished
+//! then, and not before.
 //!
 //! A turn that is kept also keeps those waiting that come behind it from elsewhere. So it is not kept across anything long
 //! that is known to be so, whether or not another worker has nothing to do.
