@@ -106,6 +106,7 @@ fn readers_of_other_executors_and_of_more_cowns_go_by_themselves() {
     rows.into_iter().flatten().for_each(Ready::run);
     assert_eq!(SEEN.take(), [0, 1, 3, 5, 6]);
     drop(held);
+    assert_eq!(desk.ready().len(), 1, "it has both of its cowns");
 }
 
 #[test]

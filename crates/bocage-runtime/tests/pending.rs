@@ -2,7 +2,7 @@
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -409,18 +409,26 @@ fn unasked_it_finds_what_is_pinned_to_a_thread_that_does_not_pump() {
 /// Each of them stands behind the one before it in four queues: there are very many ways to the last.
 #[test]
 fn unasked_it_finds_each_once_that_stands_in_several_queues() {
-    // Never dropped, which a look that does not end would keep waiting.
-    let (runtime, other): (&Runtime, &Runtime) = (Box::leak(Box::new(silent(1))), Box::leak(Box::new(silent(1))));
+    // Had by the looker too, so that a look that does not end keeps nobody waiting for their drop.
+    let (runtime, other) = (Arc::new(silent(1)), Arc::new(silent(1)));
     let cowns: Vec<_> = (0..4).map(Cown::new).collect();
-    let release = hold(runtime, &cowns);
+    let release = hold(&runtime, &cowns);
     // None of its own, so that it goes on to the end.
     for _ in 0..200 {
         other.spawn(&cowns, |_| ());
     }
     runtime.spawn(&cowns, |_| ());
     let (tell, told) = mpsc::channel();
-    thread::spawn(move || _ = tell.send(pending(runtime)));
+    let looker = thread::spawn({
+        let (runtime, other) = (runtime.clone(), other.clone());
+        move || {
+            let left = pending(&runtime);
+            drop(other);
+            tell.send(left).unwrap();
+        }
+    });
     let left = told.recv_timeout(LONG).expect("the look ends");
+    looker.join().unwrap();
     assert_eq!((left.behaviors, left.named.len()), (2, 2), "{left:?}");
     drop(release);
     runtime.wait(Some(LONG)).unwrap();
