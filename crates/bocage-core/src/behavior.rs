@@ -34,7 +34,6 @@ use core::ptr::NonNull;
 
 use crate::cown::{CownHeader, EMPTY, POISONED};
 use crate::executor::Home;
-use crate::prefetch::{prefetch, prefetch_to_write};
 use crate::row::Row;
 use crate::slot::Slot;
 use crate::stage::Stage;
@@ -329,26 +328,6 @@ impl Header {
         counts.requests |= BATCHED;
         // Relaxed: published with the slots.
         counts.pending.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Lets the part of the block come into the cache that its run will want: where the executor and the body begin.
-    #[inline]
-    pub(crate) fn prefetch(this: NonNull<Self>) {
-        prefetch(this.as_ptr().cast::<u8>().wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
-    }
-
-    /// Lets the block come, or most of it, for whoever is to run it soon, and so to write there.
-    #[inline]
-    pub(crate) fn prefetch_to_run(this: NonNull<Self>) {
-        let this = this.as_ptr().cast::<u8>();
-        prefetch_to_write(this.wrapping_sub(size_of::<Counts>()));
-        prefetch_to_write(this.wrapping_add(size_of::<CownHeader>() + size_of::<usize>()));
-    }
-
-    /// Lets the part come that a release to it will want, and the beginning of its turn: where its slots end.
-    #[inline]
-    pub(crate) fn prefetch_slots(this: NonNull<Self>) {
-        prefetch(this.as_ptr().cast::<u8>().wrapping_sub(size_of::<Counts>()));
     }
 
     /// The result's cown, which counts the block's references.
