@@ -1,7 +1,7 @@
 //! Stages for whoever holds cowns and is no worker: an acquisition without a behavior, a thread that runs one now and then.
 //!
 //! The process has some of them, and each is had by one at a time. Who finds none of those free that it tries does without: what
-//! waits for it is not found then. The protocol is that of [`Stages`]; beside its own line, whoever has one writes nothing.
+//! waits for it is not found then. The protocol is that of [`Stages`]; beside its own two lines, whoever has one writes nothing.
 
 use crate::stage::{Holder, Stage};
 
@@ -43,15 +43,19 @@ mod lent {
 
     struct All {
         stages: Stages,
-        taken: Box<[AtomicBool]>,
+        taken: Box<[Taken]>,
     }
+
+    /// Whether somebody has a stage. Alone on its line, as the stage is: a thread writes there for each acquisition.
+    #[repr(align(128))]
+    struct Taken(AtomicBool);
 
     fn all() -> &'static All {
         static ALL: OnceLock<All> = OnceLock::new();
         // These threads fence for themselves: they come seldom, and this crate knows no barrier that would do it for them.
         ALL.get_or_init(|| All {
             stages: Stages::new(STAGES, true),
-            taken: (0..STAGES).map(|_| AtomicBool::new(false)).collect(),
+            taken: (0..STAGES).map(|_| Taken(AtomicBool::new(false))).collect(),
         })
     }
 
@@ -92,7 +96,7 @@ mod lent {
         let All { stages, taken } = all();
         let first = first();
         (first..first + TRIED).find_map(|at| {
-            let taken = &taken[at % STAGES];
+            let Taken(taken) = &taken[at % STAGES];
             // Relaxed: the exchange decides.
             let is_free = !taken.load(Ordering::Relaxed)
                 // Acquire: pairs with the Release of the one who had it. Relaxed on failure: nothing is read then.
