@@ -177,7 +177,8 @@ pub trait Executor: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Whose behaviors these are, for [whoever looks](crate::look_behind) at those that wait.
+    /// Whose behaviors these are, for [whoever looks](crate::look_behind) at those that wait. Others stand still meanwhile, so it
+    /// must not wait for anything.
     fn home(&self) -> Option<Home> {
         None
     }

@@ -39,7 +39,8 @@
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
-//! - `pool.rs`, where blocks come from; `apart.rs`, where in its memory a cown stands; `stall.rs`, waiting for a thread
+//! - `pool.rs`, where blocks come from; `prefetch.rs`, which of their lines are asked for early; `apart.rs`, where in its memory a
+//!   cown stands; `stall.rs`, waiting for a thread
 //!   that was stopped in the middle of its enqueue; `stage.rs`, looking at what runs and at what waits for it,
 //!   and `outside.rs`, at what holds cowns elsewhere.
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told

@@ -7,6 +7,17 @@ use loom::thread;
 
 use crate::plant::{Meeting, Plant};
 
+/// Worker 1, to whom the only behavior that it runs is one for which a body on another worker waits.
+fn worker_1(plant: &Arc<Plant>, meeting: &Arc<Meeting>) -> thread::JoinHandle<()> {
+    let (plant, meeting) = (plant.clone(), meeting.clone());
+    thread::spawn(move || {
+        plant.work(1, || {
+            meeting.meet(2);
+            plant.run_one_of(1);
+        })
+    })
+}
+
 /// A worker's body keeps a behavior back and goes on until another worker runs it, while that one lies down.
 ///
 /// Caught: a worker that parks and does not watch; a watcher that stops though others run.
@@ -14,15 +25,7 @@ use crate::plant::{Meeting, Plant};
 fn park_against_a_behavior_that_is_kept_back() {
     loom::model(|| {
         let (plant, meeting) = (Plant::new(2), Meeting::new());
-        let other = thread::spawn({
-            let (plant, meeting) = (plant.clone(), meeting.clone());
-            move || {
-                plant.work(1, || {
-                    meeting.meet(2);
-                    plant.run_one_of(1);
-                })
-            }
-        });
+        let other = worker_1(&plant, &meeting);
         // Worker 0, in a body.
         plant.keep_newest();
         meeting.meet(2);
@@ -41,15 +44,7 @@ fn park_against_the_rest_of_a_row() {
         let (plant, meeting) = (Plant::with_deques(2, 2), Meeting::new());
         plant.push(0);
         assert!(plant.next(0), "nobody else is there");
-        let other = thread::spawn({
-            let (plant, meeting) = (plant.clone(), meeting.clone());
-            move || {
-                plant.work(1, || {
-                    meeting.meet(2);
-                    plant.run_one_of(1);
-                })
-            }
-        });
+        let other = worker_1(&plant, &meeting);
         // Worker 0, before and in a body.
         plant.put_back(0);
         meeting.meet(2);
