@@ -45,6 +45,9 @@ pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Heade
 
 /// The same; those of the executor with this key go to it in rows, as so many parts of all that are counted at once.
 ///
+/// The parts go there from the last to the first: who grants goes on with the one that it told of last, and that begins next to
+/// the block where it is. Others are then at work at a distance, in blocks on other lines, and come no closer.
+///
 /// # Safety
 ///
 /// As for [`to_readers`].
@@ -56,17 +59,19 @@ pub(crate) unsafe fn in_rows(
 ) {
     let tell = |mut readers: &[NonNull<Header>]| {
         let most = readers.len().div_ceil(parts.get());
-        while let Some(first) = readers.first() {
+        while !readers.is_empty() {
             // SAFETY: granted to and not told, so their blocks are there; each is told once. One that waits for nothing else is
             // ready, and they are linked in this order.
             unsafe {
-                let in_row = readers.iter().take(most).take_while(|reader| Header::goes_in_row(**reader, key)).count();
+                let is_in_row = |reader: &&NonNull<Header>| Header::goes_in_row(**reader, key);
+                let in_row = readers.iter().rev().take(most).take_while(is_in_row).count();
+                let (before, row) = readers.split_at(readers.len() - in_row.max(1));
                 if let Some(in_row) = NonZeroU32::new(in_row as u32) {
-                    Header::ready_in_row(*first, Row::new(*first, in_row));
+                    Header::ready_in_row(row[0], Row::new(row[0], in_row));
                 } else {
-                    acquired_one(*first, Arrival::Scheduled);
+                    acquired_one(row[0], Arrival::Scheduled);
                 }
-                readers = &readers[in_row.max(1)..];
+                readers = before;
             }
         }
     };

@@ -69,7 +69,7 @@ impl Turn {
 
     /// The same, but that those of the executor with this [key](crate::Executor::turn_key) which stand one behind the other go
     /// there as [rows](crate::Executor::ready_in_row): as so many `parts`, of about the same length, or some more if there are
-    /// very many.
+    /// very many. Of those that are counted at once the last part comes first.
     pub fn grant_in_rows(self, key: NonZeroUsize, parts: NonZeroUsize) {
         let header = self.0;
         mem::forget(self);

@@ -80,9 +80,10 @@ fn the_parts_are_about_as_long() {
         let rows = desk.rows();
         assert_eq!(rows.iter().map(Row::len).collect::<Vec<_>>(), lengths);
         assert!(desk.ready().is_empty(), "the writer waits for them");
+        // Whoever takes the part that came last, as a worker does from its deque, goes on with the next reader.
         rows.into_iter().rev().flatten().for_each(Ready::run);
         assert_eq!(desk.ready().len(), 1, "the writer has the cown");
-        assert_eq!(SEEN.take().len(), readers);
+        assert_eq!(SEEN.take(), (0..readers).collect::<Vec<_>>());
     }
 }
 
@@ -103,8 +104,9 @@ fn readers_of_other_executors_and_of_more_cowns_go_by_themselves() {
     assert_eq!(desk.ready().len(), 1, "that of the batch; the other waits for its second cown");
     let rows = desk.rows();
     assert_eq!(rows.iter().map(Row::len).collect::<Vec<_>>(), [2, 1, 2]);
+    // The last ones come first.
     rows.into_iter().flatten().for_each(Ready::run);
-    assert_eq!(SEEN.take(), [0, 1, 3, 5, 6]);
+    assert_eq!(SEEN.take(), [5, 6, 3, 0, 1]);
     drop(held);
     assert_eq!(desk.ready().len(), 1, "it has both of its cowns");
 }
