@@ -37,9 +37,7 @@ const COUNTED_AT_ONCE: usize = 32;
 pub(crate) unsafe fn to_readers(cown: NonNull<CownHeader>, reader: NonNull<Header>, arrival: Arrival) {
     // SAFETY: passed on; each of them waited for this cown, and is told once.
     unsafe {
-        to_all_readers(cown, reader, arrival, |readers| {
-            readers.iter().for_each(|reader| acquired_one(*reader, arrival))
-        });
+        to_all_readers(cown, reader, |readers| readers.iter().for_each(|reader| acquired_one(*reader, arrival)));
     }
 }
 
@@ -76,22 +74,16 @@ pub(crate) unsafe fn in_rows(
         }
     };
     // SAFETY: passed on.
-    unsafe { to_all_readers(cown, reader, Arrival::Scheduled, tell) }
+    unsafe { to_all_readers(cown, reader, tell) }
 }
 
-/// Grants to readers, and has them told, of which each is in the slice of one call; the writer that comes then enters, as
-/// `arrival` says.
+/// Grants to readers, and has them told, of which each is in the slice of one call; the writer that comes then enters.
 ///
 /// # Safety
 ///
 /// As for [`to_readers`]; `tell` tells each.
 #[inline(always)]
-unsafe fn to_all_readers(
-    cown: NonNull<CownHeader>,
-    reader: NonNull<Header>,
-    arrival: Arrival,
-    tell: impl Fn(&[NonNull<Header>]),
-) {
+unsafe fn to_all_readers(cown: NonNull<CownHeader>, reader: NonNull<Header>, tell: impl Fn(&[NonNull<Header>])) {
     let mut first = reader;
     let mut room = [const { MaybeUninit::uninit() }; COUNTED_AT_ONCE];
     loop {
@@ -102,16 +94,20 @@ unsafe fn to_all_readers(
             let (readers, last) = readers_in_a_row(cown, first, &mut room);
             cown.as_ref().count_readers(readers.len() as u32);
             // The others' words need no mark: who would look for it has linked.
-            let successor = last.set_granted();
-            tell(readers);
-            match successor {
+            let next = match last.set_granted() {
                 Some((writer, Kind::WRITES)) => {
-                    if cown.as_ref().wait_for_readers(writer) {
-                        acquired_one(writer, arrival);
-                    }
-                    return;
+                    // It is likely to run on this thread, when they have run. It enters before they are told: an exchange
+                    // waits for all that was stored before it, and they are told of in lines at which others look.
+                    Header::prefetch_to_run(writer);
+                    let is_free = cown.as_ref().wait_for_readers(writer);
+                    debug_assert!(!is_free, "readers are counted that have not been told");
+                    None
                 }
-                Some((next, _)) => first = next,
+                successor => successor,
+            };
+            tell(readers);
+            match next {
+                Some((reader, _)) => first = reader,
                 None => return,
             }
         }

@@ -33,9 +33,10 @@
 //! moment apart, without its owner having finished anything in between, it takes. If all are parked nobody watches, and an
 //! idle runtime sleeps.
 //!
-//! So is what is left of a row of readers, while its owner takes the first of them out: for that moment it is in no queue,
-//! and whoever takes a last look just then does not see it. When it is in the queue again, any searcher will. The watcher
-//! looks into the queues as well.
+//! So are all rows that a worker has granted, for a moment: there is no fence between the push into its queue and its look at
+//! the word, and whoever takes a last look just then may neither see the rows nor be seen. And so is what is left of a row,
+//! while its owner takes the first reader out: for that moment it is in no queue. Then any searcher sees it. The watcher looks
+//! into the queues as well.
 //!
 //! A searcher that finds nothing else looks in the same way, at shorter intervals, since it is awake anyway. That changes
 //! nothing here: it takes what it finds as it takes what it steals.
@@ -53,8 +54,10 @@
 //! 4. *Keep back*: look at the word, with no fence. If somebody is parked, and nobody searches or watches, wake one.
 //!    Once does for all that a worker keeps back until it is RUNNING no more.
 //! 5. *Last watch*: whoever becomes RUNNING does the same if another worker is RUNNING, whose look may have been before.
-//! 6. *Put back*: what is left of a row goes into the own queue with no look at all. A worker that has a row in its queue has
-//!    taken a look since it is RUNNING, when that came there: by rule 1, or by rule 2 if it stole the row.
+//! 6. *Grant*: rows of readers go into the own queue as by rule 1, but with no fence. As that look is at least what rule 4
+//!    asks for, they are as good as kept back.
+//! 7. *Put back*: what is left of a row goes into the own queue with no look at all. A worker that has a row in its queue has
+//!    taken a look since it is RUNNING, when that came there: by rule 6, or by rule 2 if it stole the row.
 //!
 //! # Why no wake is lost
 //!
@@ -73,7 +76,7 @@
 //! So does a runner that takes several from the injector: while it moves them they are in no queue, and whoever parks
 //! then sees none. It follows rule 1 when they are in its own.
 //!
-//! (What is put back by rule 6 is not meant here: it is kept back.)
+//! (What comes there by the last two rules is not meant here: it is kept back.)
 //!
 //! Work in the slot or the queue of a worker itself needs no wake for that worker: it parks only after it
 //! found both empty, and only it fills them.
@@ -203,10 +206,7 @@ impl Idle {
         // that it left.
         fence(Ordering::SeqCst);
         // Relaxed: the fence orders it, and nothing is read on the strength of it.
-        let word = self.word.load(Ordering::Relaxed);
-        if parked(word) > 0 && searching(word) == 0 {
-            self.wake_one();
-        }
+        self.wake_one_if_needed(self.word.load(Ordering::Relaxed));
     }
 
     /// Whether anybody has nothing to do, or had a moment ago.
@@ -222,6 +222,21 @@ impl Idle {
     pub fn kept_back(&self) {
         // Relaxed: an old word does, see the module's proof.
         if !provides(self.word.load(Ordering::Relaxed)) {
+            self.wake_one();
+        }
+    }
+
+    /// Told by a worker that has put rows into its queue (rule 6).
+    #[inline]
+    pub fn granted(&self) {
+        // Relaxed: an old word does, see the module's proof.
+        self.wake_one_if_needed(self.word.load(Ordering::Relaxed));
+    }
+
+    /// For a push, by whoever saw `word` after it.
+    #[inline]
+    fn wake_one_if_needed(&self, word: u64) {
+        if parked(word) > 0 && searching(word) == 0 {
             self.wake_one();
         }
     }

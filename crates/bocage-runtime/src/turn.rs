@@ -217,7 +217,9 @@ impl Worker {
     fn share_turn(&self, turn: Turn) {
         // Not handed over, which would keep one for this worker: a body is about to run.
         turn.grant_in_rows(self.key, self.workers());
-        self.pushed();
+        if !self.is_alone() {
+            self.shared.idle.granted();
+        }
     }
 
     /// Keeps the turn of the readers that come next; or gives it back, to be granted, if it may be worth it to share them,

@@ -53,22 +53,51 @@ fn park_against_the_rest_of_a_row() {
     });
 }
 
+/// A worker's body grants rows to readers while another worker lies down, and goes on until that one runs some.
+///
+/// Caught: a watcher that looks at what is kept back only, and not into the queues.
+#[test]
+fn park_against_rows_that_are_granted() {
+    loom::model(|| {
+        let (plant, meeting) = (Plant::with_deques(2, 2), Meeting::new());
+        let other = worker_1(&plant, &meeting);
+        // Worker 0, in a body.
+        plant.grant(0);
+        meeting.meet(2);
+        plant.work(0, || unreachable!("there was only one"));
+        other.join().unwrap();
+    });
+}
+
 /// A thread outside wakes one of two workers that sleep; its body keeps a behavior back and goes on until the other runs
 /// that, though nobody watched.
 ///
 /// Caught: no wake for what is kept back; a worker that parks and does not watch.
 #[test]
 fn a_behavior_is_kept_back_when_nobody_watches() {
+    kept_back_when_nobody_watches(0, |plant, _| plant.keep_newest());
+}
+
+/// The same of rows that the body grants.
+///
+/// Caught: no look at the word; a worker that parks and does not watch.
+#[test]
+fn rows_are_granted_when_nobody_watches() {
+    kept_back_when_nobody_watches(2, Plant::grant);
+}
+
+/// With so many queues of workers' own; `keep` is told by which worker.
+fn kept_back_when_nobody_watches(deques: usize, keep: fn(&Plant, usize)) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(model.preemption_bound.unwrap_or(2).min(2));
-    model.check(|| {
-        let (plant, meeting) = (Plant::new(2), Meeting::new());
+    model.check(move || {
+        let (plant, meeting) = (Plant::with_deques(2, deques), Meeting::new());
         let workers = [0, 1].map(|i| {
             let (plant, meeting) = (plant.clone(), meeting.clone());
             thread::spawn(move || {
                 plant.work(i, || {
                     if plant.ran.fetch_add(1, Ordering::AcqRel) == 0 {
-                        plant.keep_newest();
+                        keep(&plant, i);
                         meeting.meet(2);
                     } else {
                         meeting.meet(2);

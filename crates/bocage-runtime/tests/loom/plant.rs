@@ -92,6 +92,12 @@ impl Plant {
         self.idle.kept_back();
     }
 
+    /// `Worker::share_turn`, of one row.
+    pub fn grant(&self, worker: usize) {
+        self.deques[worker].push();
+        self.idle.granted();
+    }
+
     /// `Queue::open`, of a row of two that `worker` has taken out of its queue.
     pub fn put_back(&self, worker: usize) {
         self.deques[worker].push();
