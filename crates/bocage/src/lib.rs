@@ -115,8 +115,8 @@
 //! [pumps](Pinned::pump), or waits. What they ask for is a [`PinnedRequests`].
 //!
 //! A program that hangs: wait for it with a timeout. The error names the [`Pending`] behaviors and their cowns, and who
-//! holds them: what runs, what is ready and what waits behind those, or behind a guard of [`acquire`]; in a debug build, or if [`Builder::name_pending`] says so,
-//! all of them.
+//! holds them: what runs, what is ready and what waits behind those, or behind a guard of [`acquire`]; in a debug build, or
+//! if [`Builder::name_pending`] says so, all of them.
 //!
 //! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
 //! and [poisoned](Guard::is_poisoned).
