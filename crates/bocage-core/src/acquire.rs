@@ -13,7 +13,7 @@ use crate::executor::{Executor, Ready};
 use crate::grant;
 use crate::handle::Receipt;
 use crate::leftover::Leftover;
-use crate::mailbox;
+use crate::mailbox::{self, Nothing};
 use crate::order::in_order;
 use crate::slot::{Kind, Linked, Slot, Want, Word};
 use crate::turn::Turn;
@@ -149,22 +149,8 @@ where
     H::of(|| unsafe { Cown::from_counted(result) })
 }
 
-/// Takes one cown to write if nobody holds it, without waiting.
-///
-/// The token holds the cown until it is dropped (or run, which is the same: there is no body). Behaviors
-/// scheduled meanwhile wait for it.
-///
-/// ```
-/// use bocage_core::{Cown, Inline, try_acquire, when_on};
-///
-/// let cown = Cown::new(1);
-/// let held = try_acquire(&cown).expect("nobody has it");
-/// assert!(try_acquire(&cown).is_none());
-/// let later = when_on(Inline, &cown, |c| *c);
-/// drop(held);
-/// assert_eq!(later.wait().unwrap(), 1);
-/// ```
-pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
+/// The token of one cown, to write, if nobody holds that or waits for it.
+pub(crate) fn claim_now<T>(cown: &Cown<T>) -> Option<Ready> {
     let target = cown.header();
     // SAFETY: the handle keeps the cown alive.
     let target = unsafe { target.as_ref() };
@@ -173,7 +159,7 @@ pub fn try_acquire<T>(cown: &Cown<T>) -> Option<Ready> {
         return None;
     }
     let fill = |slots: &mut Fill| slots.want(Want::write(target));
-    let (header, result) = block::allocate(Nowhere, 1, fill, Some(()), |_: Place<'_, ()>| {}, true);
+    let (header, result) = block::allocate(Nowhere, 1, fill, Some(()), Nothing, true);
     // SAFETY: fresh from `allocate`, which counted a reference for the handle that we don't need: dropped at
     // the end, when the token (or the cancelled run) has its own.
     let _handle = unsafe { Cown::from_counted(result) };

@@ -328,7 +328,7 @@ pub(crate) fn quietly(drop: impl FnOnce()) {
 ///
 /// A `Cown` is a handle; clones name the same cown. The value is reached only by a behavior that asked
 /// for the cown ([`when_on`](crate::when_on)) or by a thread that acquired it
-/// ([`try_acquire`](crate::try_acquire)).
+/// ([`acquire`](crate::acquire), [`try_acquire`](crate::try_acquire)).
 ///
 /// The value is dropped with the last handle or, if behaviors are still to have it, after the last of these, on
 /// whatever thread that is. A panic in its drop is reported by the panic hook, and goes no further.

@@ -143,6 +143,9 @@ pub struct Home {
 /// Each behavior's block holds its executor by value, so this should be as small as a pointer. Neither
 /// method may block or run the behavior recursively without bound: [`Ready::run`] calls `handed_over`, so
 /// an executor that ran it there and then would use stack for each behavior of a chain.
+///
+/// One whose threads have no [stage](crate::Stages) runs behaviors by [`Outside::run`](crate::Outside::run), or else nobody can
+/// tell what they keep waiting.
 pub trait Executor: Clone + Send + Sync + 'static {
     /// Takes in a behavior whose cowns were all free when it was scheduled, or that is dispatched anew.
     fn ready(&self, ready: Ready);

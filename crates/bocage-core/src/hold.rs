@@ -6,7 +6,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::thread;
 
+use crate::acquire::claim_now;
 use crate::behavior::Header;
+use crate::cown::Cown;
 use crate::executor::Ready;
 use crate::handle::{Failure, fill};
 use crate::mailbox::Claim;
@@ -49,6 +51,27 @@ use crate::worker;
 /// ```
 pub fn acquire<Q: Requests>(requests: Q) -> Acquire<Q> {
     Acquire(State::Asks(requests))
+}
+
+/// Takes one cown to write if nobody holds it or waits for it. Nothing is waited for, not even for a thread that is about to
+/// do the same and may yet fail.
+///
+/// One allocation, if the cown seems to be free.
+///
+/// ```
+/// use bocage_core::{Cown, Inline, try_acquire, when_on};
+///
+/// let cown = Cown::new(1);
+/// let mut held = try_acquire(&cown).expect("nobody has it");
+/// assert!(try_acquire(&cown).is_none());
+/// let later = when_on(Inline, &cown, |cown| *cown);
+/// *held.guards() += 1;
+/// drop(held);
+/// assert_eq!(later.wait().unwrap(), 2);
+/// ```
+pub fn try_acquire<'a, T: Send + 'static>(cown: &Cown<T>) -> Option<Acquired<&'a Cown<T>>> {
+    // The token keeps the cown, so that it need not be borrowed.
+    claim_now(cown).map(|token| Acquired::new((), token))
 }
 
 /// The future that [`acquire`] gives.

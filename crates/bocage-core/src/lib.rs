@@ -86,7 +86,7 @@ mod sync;
 mod turn;
 mod worker;
 
-pub use acquire::{Erased, Now, schedule_erased, try_acquire};
+pub use acquire::{Erased, Now, schedule_erased};
 pub use batch::Batch;
 pub use block::Place;
 pub use cown::{Cown, CownId};
@@ -94,7 +94,7 @@ pub use executor::{Executor, Home, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesMut};
 pub use handle::{Failure, Handle, Outcome, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
-pub use hold::{Acquire, Acquired, acquire};
+pub use hold::{Acquire, Acquired, acquire, try_acquire};
 pub use idle::{Helping, help_while_waiting};
 pub use outside::Outside;
 pub use request::{Held, Read, Requests, read};

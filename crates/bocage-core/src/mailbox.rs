@@ -30,7 +30,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::acquire::schedule;
-use crate::block::{Fill, Place};
+use crate::block::{Body, Fill, Place};
 use crate::executor::{Executor, Ready};
 use crate::idle;
 use crate::sync::{Arc, AtomicPtr, Ordering, thread, thread_local};
@@ -133,6 +133,21 @@ impl Executor for Deliver {
     }
 }
 
+/// The body of what holds cowns without a behavior.
+pub(crate) struct Nothing;
+
+impl Body<()> for Nothing {
+    type Ticket = ();
+
+    fn ticket(&mut self) {}
+
+    fn run(self, _: Place<'_, ()>) {}
+
+    fn name() -> &'static str {
+        "acquire"
+    }
+}
+
 /// Drops a token that nobody wants. What that hands over may be unwanted too, and so on: it is left to the call that
 /// is first on this thread's stack, so that a long chain takes no stack.
 #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro takes no `const`")]
@@ -175,9 +190,8 @@ impl Claim {
     /// `fill` tells of so many cowns, which are alive until this returns.
     pub(crate) fn new(cowns: usize, fill: impl FnOnce(&mut Fill)) -> Self {
         let mailbox = Arc::new(Mailbox(AtomicPtr::new(ptr::null_mut())));
-        let nothing = |_: Place<'_, ()>| {};
         // SAFETY: the body borrows nothing.
-        let () = unsafe { schedule(Deliver(mailbox.clone()), cowns, fill, Some(()), nothing) };
+        let () = unsafe { schedule(Deliver(mailbox.clone()), cowns, fill, Some(()), Nothing) };
         Self { mailbox, waker: None }
     }
 

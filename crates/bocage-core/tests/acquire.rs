@@ -21,7 +21,7 @@ use pool::{Pool, Successors};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Whether nobody holds it. Asks once.
-fn is_free<T>(cown: &Cown<T>) -> bool {
+fn is_free<T: Send + 'static>(cown: &Cown<T>) -> bool {
     try_acquire(cown).is_some()
 }
 

@@ -190,7 +190,7 @@ fn a_thread_that_runs_behaviors_may_not_wait_and_may_again_when_it_no_longer_doe
 }
 
 #[test]
-fn what_is_acquired_by_trying_is_held_until_the_token_goes_and_behaviors_wait_for_it() {
+fn what_is_acquired_by_trying_is_held_until_it_is_dropped_and_behaviors_wait_for_it() {
     let cown = Cown::new(0);
     let held = try_acquire(&cown).unwrap();
     assert!(try_acquire(&cown).is_none());
@@ -198,7 +198,7 @@ fn what_is_acquired_by_trying_is_held_until_the_token_goes_and_behaviors_wait_fo
         *n += 1;
         *n
     });
-    held.run();
+    drop(held);
     assert_eq!(later.wait().unwrap(), 1);
     drop(try_acquire(&cown).expect("free again"));
     assert_eq!(cown.references(), 1);

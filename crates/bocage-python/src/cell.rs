@@ -24,7 +24,7 @@ use std::cell::{RefCell, UnsafeCell};
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bocage_core::Ready;
+use bocage_core::{Acquired, Cown};
 
 use crate::py::{Attached, Error, Obj, Result};
 use crate::state::State;
@@ -33,7 +33,7 @@ use crate::{cycles, unraised};
 
 /// A cown, from any thread: cheap to clone, compared by identity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CownHandle(bocage_core::Cown<Cell>);
+pub(crate) struct CownHandle(Cown<Cell>);
 
 /// The value of such a cown.
 pub(crate) struct Cell {
@@ -42,14 +42,17 @@ pub(crate) struct Cell {
     inner: UnsafeCell<Inner>,
 }
 
+/// A cown that is held outside behaviors.
+type Held = Acquired<&'static Cown<Cell>>;
+
 struct Inner {
     payload: Payload,
     /// The value is an exception that a behavior raised.
     raised: bool,
     /// Somebody looked at that exception.
     seen: bool,
-    /// The token of code that acquired the cown outside behaviors.
-    token: Option<Ready>,
+    /// That of code that acquired the cown outside behaviors.
+    token: Option<Held>,
     /// Where the cell is listed, while its payload is portable and holds cowns.
     listing: Option<cycles::Listing>,
 }
@@ -78,19 +81,19 @@ fn name_of(py: Attached) -> usize {
 impl CownHandle {
     /// A new cown.
     pub(crate) fn new(value: Value) -> CownHandle {
-        let handle = CownHandle(bocage_core::Cown::new(Cell::new(value)));
+        let handle = CownHandle(Cown::new(Cell::new(value)));
         // SAFETY: nobody else has the handle.
         unsafe { handle.cell().list() };
         handle
     }
 
     /// Wraps the result's cown of a behavior.
-    pub(crate) fn from_core(cown: bocage_core::Cown<Cell>) -> CownHandle {
+    pub(crate) fn from_core(cown: Cown<Cell>) -> CownHandle {
         CownHandle(cown)
     }
 
     /// The core's own handle.
-    pub(crate) fn core(&self) -> &bocage_core::Cown<Cell> {
+    pub(crate) fn core(&self) -> &Cown<Cell> {
         &self.0
     }
 
@@ -334,12 +337,12 @@ impl Cell {
     }
 
     /// Keeps the token of an acquisition outside behaviors.
-    pub(crate) fn keep_token(&self, py: Attached, token: Ready) -> Result<()> {
+    pub(crate) fn keep_token(&self, py: Attached, token: Held) -> Result<()> {
         self.with(py, |inner| inner.token = Some(token))
     }
 
     /// Takes that token, if there is one.
-    pub(crate) fn take_token(&self, py: Attached) -> Result<Option<Ready>> {
+    pub(crate) fn take_token(&self, py: Attached) -> Result<Option<Held>> {
         self.with(py, |inner| inner.token.take())
     }
 

@@ -171,8 +171,9 @@ impl Builder {
     /// built with debug assertions.
     ///
     /// Otherwise what can be found is named: which behaviors run, which are ready, and which wait behind those, behind a guard
-    /// of [`acquire`](bocage_core::acquire), or behind what another runtime runs. What waits for a cown that is held in
-    /// another way, as on an executor that is no runtime, is counted only, and it is not said since when any of them waits.
+    /// of [`acquire`](bocage_core::acquire), or behind what another runtime runs, or a rayon pool. What waits for a cown that is
+    /// held in another way, as on an executor that does not [say so](bocage_core::Outside::run), is counted only, and it is not
+    /// said since when any of them waits.
     ///
     /// To note them costs, for each behavior, some 100 bytes in a table, which is locked when it is scheduled, when it begins
     /// and when it ends: several times what a small behavior costs without. That is why a release build has to ask for it.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use bocage_core::{Helping, Outside, Owed, Ready, enter_worker, help_while_waiting};
+use bocage_core::{Helping, Outside, Ready, enter_worker, help_while_waiting};
 
 use crate::deterministic::Program;
 use crate::inbox::Inbox;
@@ -270,11 +270,7 @@ impl Turn {
                 let tracer = &self.home.shared().tracer;
                 (tracer, tracer.open(ready.as_ptr()))
             };
-            match Outside::claim() {
-                // What is owed is settled at once.
-                Some(outside) => _ = ready.run_owing(&mut Owed::on(outside.stage())),
-                None => ready.run(),
-            }
+            Outside::run(ready);
             #[cfg(feature = "trace")]
             tracer.close(crate::trace::By::Owner, outer);
         }

@@ -1,8 +1,8 @@
 //! What is left to do: which behaviors are pending, and on which cowns, for a wait that runs out of time.
 //!
 //! As a rule that is [looked for](crate::survey) then: which run, which are ready, and which wait behind those, or behind a guard
-//! of [`acquire`](bocage_core::acquire), or what another runtime runs. What waits for a cown that is held in another way, as on
-//! an executor that is no runtime of this crate, is counted only, and nobody knows since when anything waits.
+//! of [`acquire`](bocage_core::acquire), or what another runtime runs, or a rayon pool. What waits for a cown that is held on an
+//! executor that does not [say so](bocage_core::Outside::run) is counted only, and nobody knows since when anything waits.
 //!
 //! A runtime whose [`Builder`](crate::Builder) was told to [note](crate::Builder::name_pending) them notes each behavior
 //! in a [`Register`] when it is scheduled. The note lives in the behavior's body: it says so when the body begins, and
@@ -36,7 +36,8 @@ pub struct Pending {
     pub behaviors: u64,
     /// Those of which more is known, at most 256: first what runs, then what waits, the longest first. If the runtime does not
     /// [note](crate::Builder::name_pending) them, then those that run, some 64 that are ready (none if the wait was
-    /// shorter than a millisecond), and what waits for one of these, for a guard, or for what another runtime runs.
+    /// shorter than a millisecond), and what waits for one of these, for a guard, or for what another runtime runs, or a rayon
+    /// pool.
     pub named: Vec<PendingBehavior>,
     /// How many are in the register, if there is one.
     noted: Option<usize>,

@@ -4,11 +4,13 @@
 //! released it, and so goes to the front of that thread's queue, its data still in the cache. `rayon::join`
 //! and `rayon::scope` work inside a behavior: while it waits for its halves the thread may run other ready
 //! behaviors on top of it, which have all their cowns already and so never wait for it.
+//!
+//! What runs there is named to a runtime's [`wait`](crate::Runtime::wait) that finds its own behaviors waiting for it.
 
 use std::fmt;
 use std::sync::Arc;
 
-use bocage_core::{Executor, Ready};
+use bocage_core::{Executor, Outside, Ready};
 use rayon_core::ThreadPool;
 
 /// Runs behaviors on rayon's global pool, or on the pool of the calling thread if it is one's worker.
@@ -30,7 +32,7 @@ pub struct GlobalPool;
 
 impl Executor for GlobalPool {
     fn ready(&self, ready: Ready) {
-        rayon_core::spawn(move || ready.run());
+        rayon_core::spawn(|| Outside::run(ready));
     }
 }
 
@@ -48,7 +50,7 @@ impl OwnPool {
 
 impl Executor for OwnPool {
     fn ready(&self, ready: Ready) {
-        self.0.spawn(move || ready.run());
+        self.0.spawn(|| Outside::run(ready));
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Found
             if seen.home().is_some_and(|home| home.key == shared.turn_key()) {
                 found.behaviors.push(told(seen, runs));
             } else if runs && found.held_outside.len() < most {
-                let name = seen.home().map_or_else(|| GUARD.into(), |_| shortened(seen.name()));
+                let name = shortened(seen.name());
                 found.held_outside.extend(seen.cowns().map(|(id, reads)| (id, reads, name.clone())));
             }
             if found.behaviors.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -58,9 +58,6 @@ pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Found
     });
     found
 }
-
-/// Who holds a cown without a behavior.
-const GUARD: &str = "acquire";
 
 fn told(seen: Seen<'_>, runs: bool) -> PendingBehavior {
     let cown = |(id, reads)| PendingCown { id, reads, held_by: None };

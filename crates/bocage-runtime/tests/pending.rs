@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use bocage_core::{Cown, Failure, Requests, acquire, read, try_acquire};
+use bocage_core::{Cown, Executor, Failure, Ready, Requests, acquire, read, try_acquire, when_on};
 use bocage_runtime::{Builder, Error, Pending, PendingBehavior, Runtime, RuntimeRef, deterministic};
 
 /// More than anything here takes, so that a hang is a failure.
@@ -268,18 +268,21 @@ fn unasked_it_finds_the_writer_behind_readers_and_no_reader_that_may_have_gone()
 #[test]
 fn unasked_it_finds_what_waits_for_a_guard() {
     let runtime = silent(1);
-    let (a, b) = (Cown::new(0), Cown::new(0));
+    let (a, b, c) = (Cown::new(0), Cown::new(0), Cown::new(0));
     let held = acquire((&a, read(&b))).wait();
+    let tried = try_acquire(&c).unwrap();
     transfer(&runtime, &a, &b);
+    runtime.spawn(&c, |mut n| *n += 1);
     // Beside the guard that reads.
     runtime.when(read(&b), |_| ()).wait().unwrap();
     let told = pending(&runtime).to_string();
     let (a, b) = (of(&a), of(&b));
     let waits = format!("`pending::transfer` on cown {a:#x} held by `acquire`, read cown {b:#x} (waits)");
     assert!(told.contains(&waits), "{told}");
+    assert!(told.contains(&format!("on cown {:#x} held by `acquire` (waits)", of(&c))), "{told}");
     assert!(told.contains("none of them runs: a cown is held outside, by a guard of `acquire`"), "{told}");
     assert!(!told.contains("name_pending"), "all were found: {told}");
-    drop(held);
+    drop((held, tried));
     runtime.quiesce(Some(LONG)).unwrap();
 }
 
@@ -357,10 +360,19 @@ fn unasked_it_finds_what_waits_for_another_runtime() {
 }
 
 #[test]
-fn unasked_it_counts_what_waits_for_a_bare_token_and_says_how_to_ask() {
+fn unasked_it_counts_what_waits_for_an_executor_that_does_not_show_it_and_says_how_to_ask() {
+    /// Keeps what is ready, and its cowns.
+    #[derive(Clone)]
+    struct Shelf(mpsc::Sender<Ready>);
+    impl Executor for Shelf {
+        fn ready(&self, ready: Ready) {
+            _ = self.0.send(ready);
+        }
+    }
     let runtime = silent(1);
     let cown = Cown::new(0);
-    let held = try_acquire(&cown);
+    let (shelf, held) = mpsc::channel();
+    drop(when_on(Shelf(shelf), &cown, |_| ()));
     drop(runtime.when(&cown, |_| ()));
     let left = pending(&runtime);
     assert_eq!((left.behaviors, left.named.len()), (1, 0));

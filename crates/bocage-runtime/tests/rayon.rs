@@ -1,10 +1,12 @@
 //! Behaviors on a rayon pool.
 #![cfg(feature = "rayon")]
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use bocage_core::{Cown, when_on};
-use bocage_runtime::rayon::OwnPool;
+use bocage_runtime::rayon::{GlobalPool, OwnPool};
+use bocage_runtime::{Builder, Error};
 use rayon_core::ThreadPoolBuilder;
 
 /// Sums by halves, so that the thread waits inside the behavior again and again.
@@ -48,4 +50,39 @@ fn a_panic_reaches_the_handle_and_the_pool_goes_on() {
     let later = when_on(pool, &cown, |cown| (*cown, cown.is_poisoned()));
     assert!(failed.wait().is_err());
     assert_eq!(later.wait().unwrap(), (1, true));
+}
+
+#[test]
+fn what_waits_for_a_behavior_of_a_pool_is_named_and_so_is_that() {
+    /// More than it takes.
+    const LONG: Duration = Duration::from_secs(60);
+    /// For what can't end.
+    const SHORT: Duration = Duration::from_millis(5);
+    let runtime = Builder::new().workers(1).name_pending(false).build().unwrap();
+    let (cown, other) = (Cown::new(0), Cown::new(0));
+    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    // One inside the other on the same thread, which runs no more than one at a time.
+    let pool = OwnPool::new(Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap()));
+    drop(when_on(pool.clone(), &cown, {
+        let (pool, other) = (pool, other.clone());
+        move |_| {
+            drop(when_on(pool, &other, move |_| {
+                begun.send(()).unwrap();
+                _ = released.recv_timeout(LONG);
+            }));
+            while rayon_core::yield_now() != Some(rayon_core::Yield::Executed) {}
+        }
+    }));
+    begin.recv_timeout(LONG).unwrap();
+    runtime.spawn(&cown, |mut n| *n += 1);
+    runtime.spawn((&other, &cown), |(mut other, cown)| *other += *cown);
+    let Err(Error::Pending(left)) = runtime.quiesce(Some(SHORT)) else { panic!("it can't end") };
+    assert_eq!((left.behaviors, left.named.len()), (2, 2), "{left:?}");
+    let held_by = "rayon::what_waits_for_a_behavior_of_a_pool_is_named_and_so_is_that";
+    for cown in left.named.iter().flat_map(|behavior| &behavior.cowns) {
+        assert!(cown.held_by.as_ref().is_some_and(|name| name.ends_with(held_by)), "{left:?}");
+    }
+    drop(release);
+    runtime.quiesce(Some(LONG)).unwrap();
+    assert_eq!(when_on(GlobalPool, (&cown, &other), |(cown, other)| (*cown, *other)).wait().unwrap(), (1, 1));
 }

@@ -115,8 +115,8 @@
 //! [pumps](Pinned::pump), or waits. What they ask for is a [`PinnedRequests`].
 //!
 //! A program that hangs: wait for it with a timeout. The error names the [`Pending`] behaviors and their cowns, and who
-//! holds them: what runs, what is ready and what waits behind those, or behind a guard of [`acquire`]; in a debug build, or
-//! if [`Builder::name_pending`] says so, all of them.
+//! holds them: what runs, what is ready and what waits behind those, behind a guard of [`acquire`], or behind what another
+//! runtime runs; in a debug build, or if [`Builder::name_pending`] says so, all of them.
 //!
 //! A panic in a body goes to its handle, and the worker lives on; the cowns that the body had are released,
 //! and [poisoned](Guard::is_poisoned).
@@ -127,7 +127,7 @@
 //! | --- | --- | --- |
 //! | [`when`], [`spawn`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
 //! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
-//! | [`acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
+//! | [`acquire`], [`try_acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
 //! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
 //! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Batch`], [`Error`] | `bocage-runtime` | workers, and what they are told |
 //! | [`Pinned`], [`PinnedCown`] | `bocage-runtime` | behaviors that one given thread runs, values that stay there |
@@ -151,7 +151,7 @@ mod scope;
 
 pub use bocage_core::{
     Acquire, Acquired, Cown, CownId, Failure, Guard, Handle, Outcome, Read, ReadGuard, Requests, ScopedHandle,
-    ScopedOutcome, acquire, read,
+    ScopedOutcome, acquire, read, try_acquire,
 };
 pub use bocage_runtime::{
     Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Pinned, PinnedCown, PinnedGuard,

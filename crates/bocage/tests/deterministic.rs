@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bocage::deterministic::{Program, explore, replay};
-use bocage::{Cown, Error, Failure, Handle, RuntimeRef, quiesce, read, when};
+use bocage::{Cown, Error, Failure, Handle, RuntimeRef, quiesce, read, try_acquire, when};
 
 type Log = Arc<Mutex<Vec<u32>>>;
 
@@ -239,13 +239,13 @@ fn a_long_chain_takes_no_stack() {
 fn what_can_never_run_fails_and_does_not_hang() {
     let cown = Cown::new(1);
     let stuck = message(|| {
-        let held = bocage_core::try_acquire(&cown).unwrap();
+        let held = try_acquire(&cown).unwrap();
         replay(7, || drop(when(&cown, |_| ())));
         drop(held);
     });
     assert!(stuck.contains("can never run") && stuck.contains("seed 7"), "{stuck}");
     let waits = message(|| {
-        let held = bocage_core::try_acquire(&cown).unwrap();
+        let held = try_acquire(&cown).unwrap();
         replay(7, || {
             assert!(matches!(quiesce(None), Ok(())));
             let never = when(&cown, |_| ());

@@ -123,11 +123,7 @@ fn a_try_against_readers_and_a_release() {
                 mark_one(&a, 1, &leak);
             })
         };
-        let taken = try_acquire(&a).map(|held| {
-            // SAFETY: the token holds the cown.
-            unsafe { (*a.value_ptr()).mark(2) };
-            drop(held);
-        });
+        let taken = try_acquire(&a).map(|mut held| held.guards().mark(2));
         ann.join().unwrap();
         let order = marks(&a);
         assert_eq!(order.iter().filter(|mark| **mark == 1).count(), 1, "Ann's ran");

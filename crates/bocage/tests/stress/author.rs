@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bocage::deterministic::replay;
-use bocage::{Batch, Cown, Failure, Guard, Handle, ReadGuard, RuntimeRef, acquire, batch, read, scope, spawn, when};
-use bocage_core::try_acquire;
+use bocage::{
+    Batch, Cown, Failure, Guard, Handle, ReadGuard, RuntimeRef, acquire, batch, read, scope, spawn, try_acquire, when,
+};
 
 use crate::cell::{Cell, Findings, Token, Turn};
 use crate::random::Random;
@@ -288,11 +289,9 @@ impl<'a> Author<'a> {
     /// Takes a cown if it is free.
     fn tries(&mut self) {
         let cown = &self.round.cowns[self.random.below(self.round.cowns.len())];
-        if let Some(held) = try_acquire(cown) {
+        if let Some(mut held) = try_acquire(cown) {
             self.round.tally.add(Kind::Acquisitions, 1);
-            // SAFETY: the token holds the cown, so that this thread has the value for itself.
-            unsafe { (*cown.value_ptr()).write(None) };
-            drop(held);
+            held.guards().write(None);
         }
     }
 
