@@ -1,4 +1,4 @@
-//! The noticeboard: `notice_write`, `notice_read`, `noticeboard`.
+//! The noticeboard: `notice_write`, `notice_delete`, `notice_read`, `noticeboard`.
 
 use bocage_noticeboard::{Board, Builder, Error as BoardError, Snapshot, Warning};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) const WRITE: Method =
 pub(crate) const DELETE: Method = function(
     c"notice_delete",
     notice_delete,
-    c"notice_delete(key)\n--\n\nTake a key off the noticeboard. Fire and forget, like notice_write.",
+    c"notice_delete(key)\n--\n\nTake a key off the noticeboard, if it is there.\n\nFire and forget: applied in order with what notice_write sends. Raises RuntimeError before the runtime is started.",
 );
 
 /// `notice_read`

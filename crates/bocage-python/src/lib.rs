@@ -35,11 +35,8 @@ mod function;
 mod host;
 mod inbox;
 mod lifecycle;
-#[allow(dead_code)]
 mod matrix;
 mod pending;
-// The layer offers the whole of a protocol, whether or not each part has a caller yet.
-#[allow(dead_code)]
 mod py;
 mod resolve;
 mod result;

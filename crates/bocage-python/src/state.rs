@@ -34,7 +34,7 @@ macro_rules! names {
     ($($field:ident = $text:literal,)*) => {
         /// Interned names, for attribute lookups on hot paths.
         pub(crate) struct Names {
-            $(#[allow(missing_docs, dead_code)] pub(crate) $field: Obj,)*
+            $(#[allow(missing_docs)] pub(crate) $field: Obj,)*
         }
 
         impl Names {

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from bocage import Cown, Matrix, notice_read, notice_write, noticeboard, quiesce, start, wait, when
+from bocage import Cown, Matrix, notice_delete, notice_read, notice_write, noticeboard, quiesce, start, wait, when
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -14,6 +14,8 @@ def test_before_the_start_writing_is_refused() -> None:
     wait(30)
     with pytest.raises(RuntimeError, match="cannot write to the noticeboard"):
         notice_write("key", 1)
+    with pytest.raises(RuntimeError, match="cannot delete from the noticeboard"):
+        notice_delete("key")
     assert dict(noticeboard()) == {} and notice_read("key", 5) == 5
 
 
@@ -130,9 +132,37 @@ def test_keys_are_checked_at_the_call(key, error: type[Exception]) -> None:
     start()
     with pytest.raises(error):
         notice_write(key, 1)
+    with pytest.raises(error):
+        notice_delete(key)
     notice_write("k" * 63, 1)
     notice_write("é" * 31, 1)
     assert len(quiesce(30, noticeboard=True)) == 2
+
+
+def test_a_deleted_key_is_gone_for_later_snapshots_and_makes_room() -> None:
+    start()
+    for n in range(64):
+        notice_write(str(n), n)
+    quiesce(30)
+    cown = Cown(0)
+
+    @when(cown)
+    def own(cown):
+        before = notice_read("3")
+        notice_delete("3")
+        notice_delete("never there")
+        return before, notice_read("3")
+
+    board = quiesce(30, noticeboard=True)
+    assert own.unwrap() == (3, 3), "a behavior keeps its snapshot"
+    assert len(board) == 63 and "3" not in board and notice_read("3", "gone") == "gone"
+    # In order with writes, and there is room for another one.
+    notice_write("4", 5)
+    notice_delete("4")
+    notice_write("4", 6)
+    notice_write("new", 1)
+    board = quiesce(30, noticeboard=True)
+    assert (len(board), board["4"], board["new"]) == (64, 6, 1)
 
 
 def test_a_value_that_cannot_cross_is_refused_at_the_call() -> None:

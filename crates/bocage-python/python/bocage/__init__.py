@@ -26,8 +26,8 @@ In a coroutine, ``await moved`` waits for that one cown; elsewhere
 
 Scheduling: `Cown`, `when`, `whencall`. The runtime: `start`, `wait`,
 `quiesce`, `WaitResult`, `WORKER_COUNT`. Snapshots that every behavior can read:
-`notice_write`, `notice_read`, `noticeboard`. Dense matrices that move without
-a copy: `Matrix`.
+`notice_write`, `notice_delete`, `notice_read`, `noticeboard`. Dense matrices
+that move without a copy: `Matrix`.
 """
 
 from bocage._bocage import (
@@ -35,6 +35,7 @@ from bocage._bocage import (
     Cown,
     Matrix,
     __version__,
+    notice_delete,
     notice_read,
     notice_write,
     noticeboard,
@@ -52,6 +53,7 @@ __all__ = [
     "Matrix",
     "WaitResult",
     "__version__",
+    "notice_delete",
     "notice_read",
     "notice_write",
     "noticeboard",

@@ -73,12 +73,6 @@ impl<T: Payload> Class<T> {
         self
     }
 
-    /// Python classes may derive from it.
-    pub(crate) const fn subclassable(mut self) -> Self {
-        self.flags |= ffi::Py_TPFLAGS_BASETYPE;
-        self
-    }
-
     /// Builds the type in this interpreter, for `module`.
     pub(crate) fn build(&'static self, module: &Obj) -> Result<ClassOf<T>> {
         let mut slots: Vec<ffi::PyType_Slot> = self.slots.iter().map(|slot| slot.0).collect();

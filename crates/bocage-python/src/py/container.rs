@@ -151,13 +151,6 @@ impl Obj {
         }
         pairs
     }
-
-    /// Appends to a list.
-    pub(crate) fn list_append(&self, item: &Obj) -> Result<()> {
-        // SAFETY: both are alive; the function refuses what is no list.
-        let status = unsafe { ffi::PyList_Append(self.as_ptr(), item.as_ptr()) };
-        Error::check(self.py(), status).map(drop)
-    }
 }
 
 /// The items of a tuple, lent for as long as the tuple is; none for another type.

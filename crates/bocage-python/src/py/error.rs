@@ -40,10 +40,10 @@ macro_rules! kinds {
             }
         }
 
-        #[allow(dead_code)]
         impl Error {
             $(
                 /// An exception of that type with this message.
+                #[allow(dead_code, reason = "some kinds are only looked for")]
                 pub(crate) fn $make(message: impl Into<Cow<'static, str>>) -> Error {
                     Error::New(Kind::$kind, message.into())
                 }
@@ -53,29 +53,20 @@ macro_rules! kinds {
 }
 
 kinds! {
-    AssertionError = PyExc_AssertionError, assertion_error;
     AttributeError = PyExc_AttributeError, attribute_error;
     BaseException = PyExc_BaseException, base_exception;
     BufferError = PyExc_BufferError, buffer_error;
-    Exception = PyExc_Exception, exception;
     ImportError = PyExc_ImportError, import_error;
     IndexError = PyExc_IndexError, index_error;
     KeyError = PyExc_KeyError, key_error;
-    KeyboardInterrupt = PyExc_KeyboardInterrupt, keyboard_interrupt;
     MemoryError = PyExc_MemoryError, memory_error;
-    NameError = PyExc_NameError, name_error;
     OverflowError = PyExc_OverflowError, overflow_error;
     RecursionError = PyExc_RecursionError, recursion_error;
     RuntimeError = PyExc_RuntimeError, runtime_error;
-    RuntimeWarning = PyExc_RuntimeWarning, runtime_warning;
-    StopIteration = PyExc_StopIteration, stop_iteration;
-    SyntaxError = PyExc_SyntaxError, syntax_error;
     SystemError = PyExc_SystemError, system_error;
-    SystemExit = PyExc_SystemExit, system_exit;
     TimeoutError = PyExc_TimeoutError, timeout_error;
     TypeError = PyExc_TypeError, type_error;
     ValueError = PyExc_ValueError, value_error;
-    ZeroDivisionError = PyExc_ZeroDivisionError, zero_division_error;
 }
 
 impl Error {

@@ -166,18 +166,6 @@ impl Obj {
         }
     }
 
-    /// Whether this is a type.
-    pub(crate) fn is_type(&self) -> bool {
-        // SAFETY: the object is alive.
-        unsafe { ffi::PyType_Check(self.as_ptr()) != 0 }
-    }
-
-    /// `callable(self)`.
-    pub(crate) fn is_callable(&self) -> bool {
-        // SAFETY: the object is alive.
-        unsafe { ffi::PyCallable_Check(self.as_ptr()) != 0 }
-    }
-
     /// `getattr(self, name)`; `name` is best an interned string of the state.
     pub(crate) fn getattr(&self, name: &Obj) -> Result<Obj> {
         // SAFETY: both are alive; the result is owned or an exception is set.
@@ -220,13 +208,6 @@ impl Obj {
         Error::check(self.py(), truth).map(|truth| truth != 0)
     }
 
-    /// `self == other`.
-    pub(crate) fn equals(&self, other: &Obj) -> Result<bool> {
-        // SAFETY: both are alive.
-        let truth = unsafe { ffi::PyObject_RichCompareBool(self.as_ptr(), other.as_ptr(), ffi::Py_EQ) };
-        Error::check(self.py(), truth).map(|truth| truth != 0)
-    }
-
     /// `repr(self)`.
     pub(crate) fn repr(&self) -> Result<Obj> {
         // SAFETY: the object is alive.
@@ -237,12 +218,6 @@ impl Obj {
     pub(crate) fn str(&self) -> Result<Obj> {
         // SAFETY: the object is alive.
         unsafe { Obj::from_result(self.py(), ffi::PyObject_Str(self.as_ptr())) }
-    }
-
-    /// `self[key]`.
-    pub(crate) fn item(&self, key: &Obj) -> Result<Obj> {
-        // SAFETY: both are alive.
-        unsafe { Obj::from_result(self.py(), ffi::PyObject_GetItem(self.as_ptr(), key.as_ptr())) }
     }
 
     /// `len(self)`.

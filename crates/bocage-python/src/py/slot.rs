@@ -47,7 +47,6 @@ where
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident = $slot:ident;)*) => {$(
         $(#[$doc])*
-        #[allow(dead_code)]
         pub(crate) const fn $name<T, R, F>(_f: F) -> Slot
         where
             T: Payload,
@@ -78,12 +77,8 @@ unary! {
     iter = Py_tp_iter;
     /// `-self`.
     negative = Py_nb_negative;
-    /// `+self`.
-    positive = Py_nb_positive;
     /// `abs(self)`.
     absolute = Py_nb_absolute;
-    /// `float(self)`.
-    float = Py_nb_float;
     /// `await self`.
     awaiter = Py_am_await;
 }
@@ -182,7 +177,6 @@ where
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident = $slot:ident;)*) => {$(
         $(#[$doc])*
-        #[allow(dead_code)]
         pub(crate) const fn $name<F>(_f: F) -> Slot
         where
             F: Fn(Attached, Ref<'_>, Ref<'_>) -> Result<Obj> + Copy,
@@ -222,10 +216,6 @@ binary! {
     multiply_in_place = Py_nb_inplace_multiply;
     /// `left /= right`, as [`add_in_place`].
     true_divide_in_place = Py_nb_inplace_true_divide;
-    /// `left @= right`, as [`add_in_place`].
-    matrix_multiply_in_place = Py_nb_inplace_matrix_multiply;
-    /// `left | right`, as [`add`].
-    or = Py_nb_or;
 }
 
 /// `bool(self)`.
@@ -310,26 +300,6 @@ where
         })
     }
     row(ffi::Py_mp_ass_subscript, run::<T, F> as ffi::objobjargproc as *mut c_void)
-}
-
-/// `item in self`.
-pub(crate) const fn contains<T, F>(_f: F) -> Slot
-where
-    T: Payload,
-    F: Fn(This<'_, T>, Ref<'_>) -> Result<bool> + Copy,
-{
-    unsafe extern "C" fn run<T, F>(this: *mut ffi::PyObject, item: *mut ffi::PyObject) -> c_int
-    where
-        T: Payload,
-        F: Fn(This<'_, T>, Ref<'_>) -> Result<bool> + Copy,
-    {
-        entry::guarded(-1, |_| {
-            // SAFETY: CPython calls a slot of a type with an instance of it; the item is alive.
-            let (this, item) = unsafe { (This::new(this), Ref::from_ptr(item)) };
-            entry::function::<F>()(this, item).map(c_int::from)
-        })
-    }
-    row(ffi::Py_sq_contains, run::<T, F> as ffi::objobjproc as *mut c_void)
 }
 
 /// `self(...)`.
