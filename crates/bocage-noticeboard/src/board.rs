@@ -15,7 +15,7 @@ use crate::{Error, Key};
 /// A board of at most [`MAX_KEYS`](crate::MAX_KEYS) keys, with values of type `V`.
 ///
 /// Share it as `Arc<Board<V>>`: every method takes `&self`. Reading ([`snapshot`](Self::snapshot),
-/// [`value`](Self::value)) never waits for a writer. Writing sends a message, and returns before it
+/// [`value`](Self::value)) never waits for a change to be made. Writing sends a message, and returns before it
 /// is applied; messages wait in a queue that grows as needed. Messages of one thread are applied in
 /// the order in which it sent them.
 ///

@@ -2,9 +2,10 @@
 //!
 //! A program that runs many behaviors wants a place for what all of them may know and none of them
 //! owns: a setting, the best result so far, how far along the work is. A [`Board`] is that place.
-//! Reading never waits for a writer: a reader takes one pointer, a [`Snapshot`], and sees one
-//! version of the whole board for as long as it holds it. Writing never waits for a reader: a
-//! write is a message to one thread, which applies all of them in order.
+//! Reading never waits for a change to be made: a reader takes one pointer, a [`Snapshot`], and sees
+//! one version of the whole board for as long as it holds it. (The pointer is behind a lock, which is
+//! held for as long as it takes to copy it.) Writing never waits for a reader: a write is a message to
+//! one thread, which applies all of them in order.
 //!
 //! ```
 //! use bocage_noticeboard::{Board, Encoded};
@@ -28,13 +29,13 @@
 //!
 //! # Modules, in reading order
 //!
-//! - [`key`]: what may be a key.
-//! - [`snapshot`]: one version of the board, and the place where the newest one hangs.
-//! - [`writer`]: the messages and the thread that applies them. The protocol stands there.
-//! - [`board`]: the handle that sends the messages; how to build and close a board.
-//! - [`codec`]: typed values for Rust programs, and snapshots saved, loaded and shown. The only
+//! - `key.rs`: what may be a key.
+//! - `snapshot.rs`: one version of the board, and the place where the newest one hangs.
+//! - `writer.rs`: the messages and the thread that applies them. The protocol stands there.
+//! - `board.rs`: the handle that sends the messages; how to build and close a board.
+//! - `codec.rs`: typed values for Rust programs, and snapshots saved, loaded and shown. The only
 //!   module that knows the encoding.
-//! - [`error`]: the one error type.
+//! - `error.rs`: the one error type.
 //!
 //! # Invariants
 //!
@@ -43,12 +44,12 @@
 //! - Version numbers grow by one with each change, and readers never see them go back.
 //! - No code of a user runs under a lock, and none of it can end the writer by panicking.
 
-pub mod board;
-pub mod codec;
-pub mod error;
-pub mod key;
-pub mod snapshot;
-pub mod writer;
+mod board;
+mod codec;
+mod error;
+mod key;
+mod snapshot;
+mod writer;
 
 pub use board::{Board, Builder, Flush};
 pub use codec::{Encoded, Viewer};

@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 type Call<'a> = &'a dyn Fn(&str) -> Result<(), Error>;
 
-fn set(value: u32) -> Result<Change<u32>, bocage_noticeboard::writer::Failure> {
+fn set(value: u32) -> Result<Change<u32>, bocage_noticeboard::Failure> {
     Ok(Change::Set(Arc::new(value)))
 }
 

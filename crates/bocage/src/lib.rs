@@ -114,6 +114,9 @@
 //! [`Pinned::when`] or, in one step with others, by [`Batch::when_pinned`], and run when that thread
 //! [pumps](Pinned::pump), or waits. What they ask for is a [`PinnedRequests`].
 //!
+//! Behaviors on rayon's threads instead: the feature `rayon` of `bocage-runtime`, with `when_on` of `bocage-core`. They may share
+//! cowns with those of a runtime.
+//!
 //! A program that hangs: wait for it with a timeout. The error names the [`Pending`] behaviors and their cowns, and who
 //! holds them: what runs, what is ready and what waits behind those, behind a guard of [`acquire`], or behind what another
 //! runtime runs; in a debug build, or if [`Builder::name_pending`] says so, all of them.
@@ -126,7 +129,7 @@
 //! | here | from | what |
 //! | --- | --- | --- |
 //! | [`when`], [`spawn`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
-//! | [`Cown`], [`Requests`], [`Guard`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
+//! | [`Cown`], [`Requests`], [`Guard`], [`Guards`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
 //! | [`acquire`], [`try_acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
 //! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
 //! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Batch`], [`Error`] | `bocage-runtime` | workers, and what they are told |
@@ -150,8 +153,8 @@ mod default;
 mod scope;
 
 pub use bocage_core::{
-    Acquire, Acquired, Cown, CownId, Failure, Guard, Handle, Outcome, Read, ReadGuard, Requests, ScopedHandle,
-    ScopedOutcome, acquire, read, try_acquire,
+    Acquire, Acquired, Cown, CownId, Failure, Guard, Guards, Handle, IntoGuards, IntoReadGuards, Outcome, Read,
+    ReadGuard, ReadGuards, Requests, ScopedHandle, ScopedOutcome, Values, ValuesMut, acquire, read, try_acquire,
 };
 pub use bocage_runtime::{
     Batch, Builder, Error, OnDrop, Pending, PendingBehavior, PendingCown, Pinned, PinnedCown, PinnedGuard,
