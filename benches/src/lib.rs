@@ -21,8 +21,8 @@
 //!
 //! # Invariants
 //!
-//! - Engines are measured in one process and in turns: in each round every one of them runs the program once, so
-//!   that all meet the same caches, clocks and neighbours.
+//! - Engines are measured in one process and in turns: in each round every one of them runs the program twice, of
+//!   which the second time counts, so that all meet the same caches, clocks and neighbours.
 //! - A round is a whole program: the workers start, a first behavior schedules all others, the workers stop.
 //! - A case counts what its behaviors did, and the suite refuses a wrong count: losing work is no gain.
 

@@ -39,7 +39,8 @@ Usage: cargo xtask VERB [FLAGS]
   bench   run a benchmark and print its table
   docs    build the API documentation and the book
 
-`cargo xtask VERB --help` says more. Everything that a verb makes goes under target/.
+`cargo xtask VERB --help` says more. What a verb makes goes under target/, but for the
+book's tables of a whole `bench engine`.
 ";
 
 const PYTHONS: &str = "\
@@ -251,7 +252,7 @@ Usage: cargo xtask bench [NAME] [--json FILE] [--features LIST] [--rounds N] [--
                     above 1 means that Bocage is better; without a peer, theirs, ratio and spread are null
   --features LIST   features of the crate bocage-benches, separated by commas, beside those of the peers; `mimalloc`
                     makes all allocate with that; may be repeated
-  --rounds N        how many interleaved rounds a suite measures; default: 15
+  --rounds N        how many interleaved rounds a suite measures; default: 21
   --python PATH     the interpreter for `micro`; default: the newest release found
   ARGS              go to the benchmark; a criterion suite takes a filter, such as '^W4/'
 

@@ -98,6 +98,8 @@ impl Ready {
         self.into_header().cast()
     }
 
+    /// The token that [`into_raw`](Self::into_raw) made a pointer of.
+    ///
     /// # Safety
     ///
     /// `raw` came from [`Ready::into_raw`] and is used once.

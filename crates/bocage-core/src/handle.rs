@@ -20,6 +20,9 @@ use crate::worker;
 /// causality); nothing else is ordered, and no choice of cowns can deadlock. The body may schedule further
 /// behaviors, also on cowns that it holds: they run after it.
 ///
+/// One block of memory, and O(n log n) steps for n cowns. It waits for no behavior; behind a thread that is in the middle of
+/// scheduling on one of the cowns it waits until that one has got in line.
+///
 /// A cown that `requests` names more than once is acquired once, to write if one of the names asks for that; one of
 /// its guards has the value then, and the others are [aliases](crate::Guard#aliases).
 ///

@@ -1,8 +1,8 @@
 //! The acquisition core of behavior-oriented concurrency: cowns, requests, behaviors. No threads.
 //!
-//! A [`Cown`] wraps data that one behavior at a time may touch. A behavior names the cowns it needs and
-//! runs when it has them all. Deadlock cannot happen, and behaviors that share a cown run in the order in
-//! which they were scheduled ("When Concurrency Matters: Behaviour-Oriented Concurrency", OOPSLA 2023).
+//! A [`Cown`] wraps data that one behavior at a time may touch, or several that only [`read`] it. A behavior names the cowns it
+//! needs and runs when it has them all. Deadlock cannot happen, and behaviors that share a cown run in the order in
+//! which they were scheduled, unless both only read it ("When Concurrency Matters: Behaviour-Oriented Concurrency", OOPSLA 2023).
 //!
 //! ```
 //! use bocage_core::{Cown, Executor, Ready, when_on};
@@ -51,8 +51,10 @@
 //! # Invariants
 //!
 //! - This crate never starts a thread and has no global queue.
-//! - A release never waits and never recurses; an enqueue waits only for a thread that is in the middle
-//!   of its own enqueue on the same cown.
+//! - A release never recurses, and waits for no enqueue and no behavior. (While somebody looks at who holds what, which takes
+//!   microseconds, a body's end waits for that: `stage.rs`.)
+//! - An enqueue waits only for a thread that is in the middle of its own enqueue on the same cown, which may wait for another
+//!   one in turn.
 //! - One block for each behavior, and so one allocation at most; none for a handle, a request or a release.
 
 mod acquire;

@@ -72,6 +72,8 @@ impl Row {
         first.cast()
     }
 
+    /// The row that [`into_raw`](Self::into_raw) made a pointer of.
+    ///
     /// # Safety
     ///
     /// `raw` came from [`Row::into_raw`] and is used once.

@@ -1,7 +1,8 @@
 //! The one door through which this crate reaches atomics and threads.
 //!
 //! Under `cfg(loom)` the same names come from loom, so that the model checker runs the very code that
-//! ships. Nothing else in the crate imports `std::sync::atomic`.
+//! ships. Nothing else in the crate imports `std::sync::atomic`, but for the depot in `pool.rs`, which outlasts every model, and
+//! the compiler's fence in `stage.rs`.
 
 #[cfg(loom)]
 pub(crate) use loom::{

@@ -159,6 +159,8 @@ impl Turn {
         header.cast()
     }
 
+    /// The turn that [`into_raw`](Self::into_raw) made a pointer of.
+    ///
     /// # Safety
     ///
     /// `raw` came from [`Turn::into_raw`] and is used once.

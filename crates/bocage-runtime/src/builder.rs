@@ -121,7 +121,7 @@ impl Builder {
         }
     }
 
-    /// How many worker threads: at least 1.
+    /// How many worker threads: 1 to 16 384, or [`build`](Self::build) fails.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Some(count);
         self
