@@ -13,8 +13,11 @@ const MEANT: [&str; 10] = ["W1", "W1p", "W2", "W3", "W4", "W5", "W6", "W7", "W8"
 /// Whom the mean is beside.
 const BESIDE: &str = "boc";
 
+/// A variant of ours, which nobody would want to be slower.
+const OWN: &str = "handles";
+
 /// One line for each case and number of workers: our time, and the ratio to each peer with the lowest and the
-/// highest of a round. Below it the geometric mean.
+/// highest of a round. Below it the geometric mean, and where others are faster.
 pub fn of(rows: &[Row]) -> String {
     let mut peers: Vec<&str> = rows.iter().filter_map(|row| row.peer.as_deref()).collect();
     peers.sort_by_key(|peer| (PEERS.iter().position(|known| known == peer).unwrap_or(PEERS.len()), *peer));
@@ -32,7 +35,7 @@ pub fn of(rows: &[Row]) -> String {
         }
         lines.push(line);
     }
-    aligned(&lines) + &mean(rows)
+    aligned(&lines) + &mean(rows) + &losses(rows)
 }
 
 /// The geometric mean of the ratios beside `boc`, and the lowest of them; empty if there are none.
@@ -59,6 +62,22 @@ fn mean(rows: &[Row]) -> String {
     }
     let with = row.workers.map(|workers| format!(" with {}", counted(workers))).unwrap_or_default();
     text + &format!(". The lowest: {}{with}, {lowest:.2}.\n", row.case)
+}
+
+/// Each row in which a peer is faster, by what the table shows; empty if there is none.
+fn losses(rows: &[Row]) -> String {
+    let is_slower = |row: &&Row| row.peer.as_deref() != Some(OWN) && row.ratio().is_some_and(|ratio| ratio < 0.995);
+    let mut lost: Vec<&Row> = rows.iter().filter(is_slower).collect();
+    if lost.is_empty() {
+        return String::new();
+    }
+    lost.sort_by(|a, b| a.ratio().partial_cmp(&b.ratio()).expect("times are numbers"));
+    let told = lost.iter().map(|row| {
+        let workers = row.workers.map(|workers| format!(", {}", counted(workers))).unwrap_or_default();
+        let peer = row.peer.as_deref().unwrap_or_default();
+        format!("- {}{workers}, beside `{peer}`: {}\n", row.case, ratio(row))
+    });
+    format!("\nBelow 1, the lowest first:\n\n{}", told.collect::<String>())
 }
 
 fn counted(workers: u64) -> String {
@@ -155,6 +174,22 @@ mod tests {
         assert_eq!(lines[1], "| ------ | ------: | ------: | -----------: | ---------------: |");
         assert_eq!(lines[2], "| a      |       1 | 10.0 ns | 15 (7.50–30) | 2.50 (1.25–5.00) |");
         assert_eq!(lines[3], "| longer |       2 | 10.0 ns |              |                  |");
+    }
+
+    #[test]
+    fn what_is_below_one_is_listed_but_for_a_variant_of_ours() {
+        let rows = [
+            row("W1", 1, Some("boc"), 9.96),
+            row("W1", 1, Some("rayon"), 9.0),
+            row("W2", 2, Some("boc"), 5.0),
+            row("W2", 2, Some("handles"), 5.0),
+        ];
+        assert_eq!(
+            losses(&rows),
+            "\nBelow 1, the lowest first:\n\n- W2, 2 workers, beside `boc`: 0.50 (0.25–1.00)\n\
+             - W1, 1 worker, beside `rayon`: 0.90 (0.45–1.80)\n"
+        );
+        assert_eq!(losses(&rows[..1]), "");
     }
 
     #[test]

@@ -333,6 +333,8 @@ pub(crate) fn quietly(drop: impl FnOnce()) {
 /// The value is dropped with the last handle or, if behaviors are still to have it, after the last of these, on
 /// whatever thread that is. A panic in its drop is reported by the panic hook, and goes no further.
 ///
+/// More than 2^31 handles to one cown, or 2^25 readers that hold it at once, abort the process.
+///
 /// ```
 /// use bocage_core::{Cown, Inline, when_on};
 ///
