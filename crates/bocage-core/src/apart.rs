@@ -20,8 +20,9 @@ use core::mem;
 use core::ptr::{self, NonNull};
 
 use crate::behavior::Vtable;
-use crate::cown::{CownBox, CownHeader, quietly};
+use crate::cown::{CownBox, CownHeader};
 use crate::pool;
+use crate::quietly::quietly;
 
 /// See the module's page.
 pub(crate) struct Apart<T>(PhantomData<T>);

@@ -9,9 +9,10 @@ use core::ptr::{self, NonNull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::behavior::{Arrival, BATCHED, Counts, Header, Mode, Ran, Vtable};
-use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, Payload, Storage, quietly};
+use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, Payload, Storage};
 use crate::executor::{Executor, Home, Ready};
 use crate::pool;
+use crate::quietly::quietly;
 use crate::release;
 use crate::row::Row;
 use crate::slot::{Slot, Want};

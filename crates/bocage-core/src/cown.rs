@@ -3,9 +3,9 @@
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::{self, ManuallyDrop};
+use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::apart::Apart;
 use crate::behavior::{Header, Vtable};
@@ -313,17 +313,6 @@ impl<T> CownBox<T> {
     }
 }
 
-/// Drops something of the program's as the last reference to it goes. A panic in that has been reported by the panic
-/// hook, and must not get further: what is under way may be a release or an enqueue, which others wait for.
-pub(crate) fn quietly(drop: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(drop))
-        && let Err(again) = catch_unwind(AssertUnwindSafe(|| mem::drop(payload)))
-    {
-        // A payload whose own drop panics; there is no end to that.
-        mem::forget(again);
-    }
-}
-
 /// A concurrent owner: a value that one behavior at a time may touch.
 ///
 /// A `Cown` is a handle; clones name the same cown. The value is reached only by a behavior that asked
@@ -352,6 +341,10 @@ pub struct Cown<T> {
 unsafe impl<T: Send> Send for Cown<T> {}
 // SAFETY: as above; `&Cown` gives no more than a clone of it would.
 unsafe impl<T: Send> Sync for Cown<T> {}
+
+// A panic of who has the value poisons the cown.
+impl<T> UnwindSafe for Cown<T> {}
+impl<T> RefUnwindSafe for Cown<T> {}
 
 /// A cown's place in the total order in which behaviors acquire: its address.
 ///

@@ -19,6 +19,8 @@ pub struct Ready(NonNull<Header>);
 
 // SAFETY: whatever a behavior holds (closure, result, the cowns' values) is `Send`, as scheduling asks for.
 unsafe impl Send for Ready {}
+// SAFETY: shared, it tells of the behavior: its address, what it asks for, and what its executor, which is `Sync`, says.
+unsafe impl Sync for Ready {}
 
 impl Ready {
     /// # Safety

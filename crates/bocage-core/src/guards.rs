@@ -81,6 +81,15 @@ pub struct ValuesMut<'a, T> {
     _held: PhantomData<&'a mut T>,
 }
 
+// SAFETY: each of the slots stands for a `&'a T` that nobody else gets from this, or gets too, if it is shared.
+unsafe impl<T: Sync> Send for Values<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Values<'_, T> {}
+// SAFETY: each of the slots stands for a `&'a mut T` that nobody else gets.
+unsafe impl<T: Send> Send for ValuesMut<'_, T> {}
+// SAFETY: shared, it gives nothing but how many are left.
+unsafe impl<T> Sync for ValuesMut<'_, T> {}
+
 /// The guards of [`Guards`], one by one.
 pub struct IntoGuards<'a, T>(ValuesMut<'a, T>);
 

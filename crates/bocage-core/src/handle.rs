@@ -210,13 +210,67 @@ where
 /// Why a behavior has no result.
 pub enum Failure {
     /// The body panicked, with this payload.
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Panic),
     /// The behavior was cancelled before it ran, as its executor went away.
     Cancelled,
     /// A cown that it asked for was another behavior's result, and that one has none: it panicked, was
     /// cancelled, or its result was taken by [`Handle::wait`].
     Missing,
 }
+
+/// What a body panicked with.
+///
+/// Unlike the payload itself it may be shared between threads, and so be in an error that has to be.
+///
+/// ```
+/// use bocage_core::{Cown, Failure, Inline, when_on};
+/// use std::panic::resume_unwind;
+///
+/// fn doubled(cown: &Cown<i32>) -> Result<i32, Box<dyn std::error::Error + Send + Sync>> {
+///     Ok(when_on(Inline, cown, |n| n.checked_mul(2).expect("a small number")).wait()?)
+/// }
+/// assert!(doubled(&Cown::new(i32::MAX)).unwrap_err().to_string().contains("a small number"));
+///
+/// let failed = when_on(Inline, (), |()| panic!("on purpose")).wait();
+/// if let Err(Failure::Panicked(panic)) = failed {
+///     assert_eq!(panic.message(), Some("on purpose"));
+///     assert!(std::panic::catch_unwind(|| resume_unwind(panic.into_inner())).is_err());
+/// }
+/// ```
+pub struct Panic(Box<dyn Any + Send>);
+
+// SAFETY: shared, it gives its payload only as a type that may be shared.
+unsafe impl Sync for Panic {}
+
+impl Panic {
+    pub(crate) fn new(payload: Box<dyn Any + Send>) -> Self {
+        Self(payload)
+    }
+
+    /// The payload, as [`catch_unwind`](std::panic::catch_unwind) gives it.
+    pub fn into_inner(self) -> Box<dyn Any + Send> {
+        self.0
+    }
+
+    /// The payload, if it is of this type.
+    pub fn downcast_ref<T: Any + Sync>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+
+    /// What the panic said, if that is text.
+    pub fn message(&self) -> Option<&str> {
+        self.downcast_ref::<&str>().copied().or_else(|| self.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message().unwrap_or(NO_TEXT)).finish()
+    }
+}
+
+/// For a message.
+const NO_TEXT: &str = "(a payload that is no text)";
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -227,13 +281,7 @@ impl fmt::Debug for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(payload) => {
-                let text = payload
-                    .downcast_ref::<&str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                write!(f, "the behavior panicked: {}", text.unwrap_or("(a payload that is no text)"))
-            }
+            Self::Panicked(panic) => write!(f, "the behavior panicked: {}", panic.message().unwrap_or(NO_TEXT)),
             Self::Cancelled => f.write_str("the behavior was cancelled before it ran"),
             Self::Missing => f.write_str("a cown that the behavior asked for holds no value"),
         }
@@ -300,7 +348,7 @@ unsafe fn take<R>(result: &Cown<R>, _held: &Ready) -> Result<R, Failure> {
         if flags & PANICKED != 0
             && let Some(payload) = CownBox::payload(this).as_mut().take()
         {
-            return Err(Failure::Panicked(*payload));
+            return Err(Failure::Panicked(Panic::new(*payload)));
         }
         Err(if flags & MISSING != 0 { Failure::Missing } else { Failure::Cancelled })
     }

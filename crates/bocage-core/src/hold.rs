@@ -69,8 +69,7 @@ pub fn acquire<Q: Requests>(requests: Q) -> Acquire<Q> {
 /// drop(held);
 /// assert_eq!(later.wait().unwrap(), 2);
 /// ```
-pub fn try_acquire<'a, T: Send + 'static>(cown: &Cown<T>) -> Option<Acquired<&'a Cown<T>>> {
-    // The token keeps the cown, so that it need not be borrowed.
+pub fn try_acquire<T: Send + 'static>(cown: &Cown<T>) -> Option<Acquired<&'static Cown<T>>> {
     claim_now(cown).map(|token| Acquired::new((), token))
 }
 
@@ -114,7 +113,7 @@ impl<Q: Requests> Acquire<Q> {
     /// acquire(&cown).wait().guards().push('b');
     /// assert_eq!(*acquire(&cown).wait().guards(), "ab");
     /// ```
-    pub fn wait(self) -> Acquired<Q> {
+    pub fn wait(self) -> Acquired<Q::Lasting> {
         worker::assert_may_block();
         let (claim, shape) = self.0.enqueued();
         Acquired::new(shape, claim.wait())
@@ -125,9 +124,9 @@ impl<Q: Requests> Acquire<Q> {
 impl<Q: Requests> Unpin for Acquire<Q> {}
 
 impl<Q: Requests> Future for Acquire<Q> {
-    type Output = Acquired<Q>;
+    type Output = Acquired<Q::Lasting>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Acquired<Q>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Acquired<Q::Lasting>> {
         let (mut claim, shape) = mem::replace(&mut self.0, State::Done).enqueued();
         match claim.poll(context) {
             Poll::Ready(token) => Poll::Ready(Acquired::new(shape, token)),
@@ -150,7 +149,18 @@ impl<Q: Requests> fmt::Debug for Acquire<Q> {
     }
 }
 
-/// Cowns that are held, until this is dropped. It may go to another thread, and across an `.await`.
+/// Cowns that are held, until this is dropped. It may go to another thread, and across an `.await`, and be there longer than
+/// the handles that were asked with: hence its type is that of [requests that borrow from nobody](Requests::Lasting).
+///
+/// ```
+/// use bocage_core::{Acquired, Cown, acquire};
+///
+/// fn locked(value: i32) -> Acquired<&'static Cown<i32>> {
+///     acquire(&Cown::new(value)).wait()
+/// }
+/// let mut held = locked(1);
+/// std::thread::spawn(move || assert_eq!(*held.guards(), 1)).join().unwrap();
+/// ```
 ///
 /// Dropped by a panic, it poisons the cowns that it held to write, as a behavior's panic does.
 ///
@@ -175,6 +185,9 @@ pub struct Acquired<Q: Requests> {
     /// A panic was under way already when they were acquired.
     panicking: bool,
 }
+
+// SAFETY: shared, it only shows that it is there.
+unsafe impl<Q: Requests> Sync for Acquired<Q> {}
 
 /// Says on a stage that somebody holds cowns, if there is one for that.
 struct Shown(Option<Outside>);

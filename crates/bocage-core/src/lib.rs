@@ -46,7 +46,7 @@
 //! - `hold.rs`, acquisition without a behavior, by a future or a thread that blocks; `mailbox.rs`, where it is told
 //!   that it has the cowns; `worker.rs`, threads that must not
 //!   block; `idle.rs`, what a thread that blocks does meanwhile.
-//! - `sync.rs`, atomics, real or loom's.
+//! - `quietly.rs`, calls of the program's code from where nothing may unwind; `sync.rs`, atomics, real or loom's.
 //!
 //! # Invariants
 //!
@@ -76,6 +76,7 @@ mod order;
 mod outside;
 mod pool;
 mod prefetch;
+mod quietly;
 mod release;
 mod request;
 mod row;
@@ -95,10 +96,11 @@ pub use cown::{Cown, CownId};
 pub use executor::{Executor, Home, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
 pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesMut};
-pub use handle::{Failure, Handle, Outcome, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
+pub use handle::{Failure, Handle, Outcome, Panic, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
 pub use hold::{Acquire, Acquired, acquire, try_acquire};
 pub use idle::{Helping, help_while_waiting};
 pub use outside::Outside;
+pub use quietly::quietly;
 pub use request::{Held, Read, Requests, read};
 pub use row::{Readers, Row};
 pub use scope::{Scope, ScopedHandle, ScopedOutcome, scope};

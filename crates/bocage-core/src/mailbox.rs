@@ -25,7 +25,6 @@
 //! the other: a release never does, but for what the waker itself does.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -33,6 +32,7 @@ use crate::acquire::schedule;
 use crate::block::{Body, Fill, Place};
 use crate::executor::{Executor, Ready};
 use crate::idle;
+use crate::quietly::quietly;
 use crate::sync::{Arc, AtomicPtr, Ordering, thread, thread_local};
 
 /// The word is a token. (Behaviors and boxed wakers are at least 4-aligned.)
@@ -74,8 +74,8 @@ impl Mailbox {
             Mail::Waker(waker) => {
                 // SAFETY: boxed by `register`, and ours since the exchange took it out.
                 let waker = unsafe { Box::from_raw(waker) };
-                // Foreign code: a panic there must not cut the release short that we are in the middle of.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                // We are in the middle of a release.
+                quietly(|| waker.wake());
             }
             // SAFETY: nobody looks into the mailbox any more, so the token is still ours.
             Mail::Gone => cancel(unsafe { Ready::from_raw(token) }),

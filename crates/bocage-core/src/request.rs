@@ -60,12 +60,16 @@ use crate::slot::Slot;
 ///
 /// `visit` shows as many cowns as `count` says, and as [`COUNT`](Requests::COUNT) does if it is not `None`, none of them to
 /// read if [`READS`](Requests::READS) denies it. `guards` takes
-/// as many from what it gets: for each in turn a guard of its type, to write or to read as it was shown.
+/// as many from what it gets: for each in turn a guard of its type, to write or to read as it was shown. So do the `guards` of
+/// [`Lasting`](Requests::Lasting), of the same shape.
 pub unsafe trait Requests {
     /// What `guards` has to know of the shape, beside its type.
     type Shape: Send + 'static;
     /// What the body gets.
     type Guards<'a>;
+    /// Requests of the same shape, and with the same guards, that borrow from nobody: what an acquisition that outlives the
+    /// handles is called by.
+    type Lasting: Requests<Shape = Self::Shape> + 'static;
 
     /// How many cowns are named, if the type tells. Then the code that schedules, runs and frees the behavior is made for
     /// just that number.
@@ -124,6 +128,7 @@ impl fmt::Debug for Held<'_> {
 unsafe impl<T: Send + 'static> Requests for &Cown<T> {
     type Shape = ();
     type Guards<'a> = Guard<'a, T>;
+    type Lasting = &'static Cown<T>;
 
     const COUNT: Option<usize> = Some(1);
     const READS: bool = false;
@@ -177,6 +182,7 @@ where
 unsafe impl<T: Send + Sync + 'static> Requests for Read<&Cown<T>> {
     type Shape = ();
     type Guards<'a> = ReadGuard<'a, T>;
+    type Lasting = Read<&'static Cown<T>>;
 
     const COUNT: Option<usize> = Some(1);
 

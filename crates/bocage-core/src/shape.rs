@@ -13,12 +13,13 @@ use crate::request::{Held, Read, Requests};
 
 /// A list of cowns whose length is known when it is asked for.
 macro_rules! some_cowns {
-    ($list:ty, $self:ident => $cowns:expr, $erased:ident, $guards:ident, $($bound:tt)*) => {
+    ($list:ty, $lasting:ty, $self:ident => $cowns:expr, $erased:ident, $guards:ident, $($bound:tt)*) => {
         // SAFETY: a guard for each cown of the list.
         unsafe impl<T: $($bound)*> Requests for $list {
             /// How many.
             type Shape = usize;
             type Guards<'a> = $guards<'a, T>;
+            type Lasting = $lasting;
 
             #[inline]
             fn count(&$self) -> usize {
@@ -43,18 +44,19 @@ macro_rules! some_cowns {
     };
 }
 
-some_cowns!(&[Cown<T>], self => self, new, Guards, Send + 'static);
-some_cowns!(&Vec<Cown<T>>, self => self, new, Guards, Send + 'static);
-some_cowns!(Read<&[Cown<T>]>, self => self.0, read, ReadGuards, Send + Sync + 'static);
-some_cowns!(Read<&Vec<Cown<T>>>, self => self.0, read, ReadGuards, Send + Sync + 'static);
+some_cowns!(&[Cown<T>], &'static [Cown<T>], self => self, new, Guards, Send + 'static);
+some_cowns!(&Vec<Cown<T>>, &'static [Cown<T>], self => self, new, Guards, Send + 'static);
+some_cowns!(Read<&[Cown<T>]>, Read<&'static [Cown<T>]>, self => self.0, read, ReadGuards, Send + Sync + 'static);
+some_cowns!(Read<&Vec<Cown<T>>>, Read<&'static [Cown<T>]>, self => self.0, read, ReadGuards, Send + Sync + 'static);
 
 /// A list of `N` cowns.
 macro_rules! cowns {
-    ($list:ty, $self:ident => $cowns:expr, $erased:ident, $guard:ident, $($bound:tt)*) => {
+    ($list:ty, $lasting:ty, $self:ident => $cowns:expr, $erased:ident, $guard:ident, $($bound:tt)*) => {
         // SAFETY: a guard for each cown of the list.
         unsafe impl<T: $($bound)*, const N: usize> Requests for $list {
             type Shape = ();
             type Guards<'a> = [$guard<'a, T>; N];
+            type Lasting = $lasting;
 
             const COUNT: Option<usize> = Some(N);
 
@@ -79,8 +81,8 @@ macro_rules! cowns {
     };
 }
 
-cowns!(&[Cown<T>; N], self => self, new, Guard, Send + 'static);
-cowns!(Read<&[Cown<T>; N]>, self => self.0, read, ReadGuard, Send + Sync + 'static);
+cowns!(&[Cown<T>; N], &'static [Cown<T>; N], self => self, new, Guard, Send + 'static);
+cowns!(Read<&[Cown<T>; N]>, Read<&'static [Cown<T>; N]>, self => self.0, read, ReadGuard, Send + Sync + 'static);
 
 /// A list of requests whose length is known when they are asked for.
 macro_rules! some_requests {
@@ -90,6 +92,7 @@ macro_rules! some_requests {
             /// Each one's, which takes no memory if they are single cowns.
             type Shape = Vec<Q::Shape>;
             type Guards<'a> = Vec<Q::Guards<'a>>;
+            type Lasting = Vec<Q::Lasting>;
 
             fn count(&self) -> usize {
                 self.iter().map(Q::count).sum()
@@ -120,6 +123,7 @@ unsafe impl<Q: Requests, const N: usize> Requests for [Q; N] {
     /// Each one's.
     type Shape = [Q::Shape; N];
     type Guards<'a> = [Q::Guards<'a>; N];
+    type Lasting = [Q::Lasting; N];
 
     const COUNT: Option<usize> = match Q::COUNT {
         Some(count) => Some(N * count),
@@ -152,6 +156,7 @@ unsafe impl<Q: Requests, const N: usize> Requests for [Q; N] {
 unsafe impl Requests for () {
     type Shape = ();
     type Guards<'a> = ();
+    type Lasting = ();
 
     const COUNT: Option<usize> = Some(0);
 
@@ -180,6 +185,7 @@ macro_rules! tuple {
         unsafe impl<$($name: Requests),*> Requests for ($($name,)*) {
             type Shape = ($($name::Shape,)*);
             type Guards<'a> = ($($name::Guards<'a>,)*);
+            type Lasting = ($($name::Lasting,)*);
 
             const COUNT: Option<usize> = {
                 let count = Some(0);

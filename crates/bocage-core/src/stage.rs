@@ -88,6 +88,13 @@ impl Stage {
         Self { runs: AtomicPtr::new(ptr::null_mut()), gate: AtomicPtr::new(ptr::null_mut()) }
     }
 
+    /// Whether a body runs, for the thread whose stage it is.
+    #[inline]
+    pub fn is_entered(&self) -> bool {
+        // Relaxed: this thread wrote it.
+        !self.runs.load(Ordering::Relaxed).is_null()
+    }
+
     /// The body of this behavior begins.
     #[inline(always)]
     pub(crate) fn enter(&self, header: NonNull<Header>) {

@@ -81,10 +81,17 @@ fn a_future_that_moves_to_another_task_wakes_the_latest() {
 
 #[test]
 fn a_waker_that_panics_stops_no_release() {
+    /// Its drop panics as well.
+    struct Trouble;
+    impl Drop for Trouble {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
+    }
     struct Alarm;
     impl Wake for Alarm {
         fn wake(self: Arc<Self>) {
-            std::panic::resume_unwind(Box::new("a waker's own trouble"));
+            std::panic::resume_unwind(Box::new(Trouble));
         }
     }
     let (a, b) = (Cown::new(0), Cown::new(0));

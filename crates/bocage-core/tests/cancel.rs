@@ -73,7 +73,7 @@ trait Boxed {
     fn poll(&mut self, bell: &Arc<Bell>) -> bool;
 }
 
-impl<Q: bocage_core::Requests> Boxed for Real<Acquire<Q>, Acquired<Q>> {
+impl<Q: bocage_core::Requests> Boxed for Real<Acquire<Q>, Acquired<Q::Lasting>> {
     fn poll(&mut self, bell: &Arc<Bell>) -> bool {
         if let Self::Waits(future) = self
             && let Poll::Ready(held) = poll(future, bell)

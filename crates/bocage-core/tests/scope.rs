@@ -171,6 +171,7 @@ fn a_request_that_panics_does_not_keep_the_scope_open() {
     unsafe impl Requests for Broken<'_> {
         type Shape = ();
         type Guards<'a> = ();
+        type Lasting = Broken<'static>;
         fn count(&self) -> usize {
             1
         }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::snapshot::{Newest, Snapshot};
-use crate::writer::{Change, Failure, Message, OnStart, OnStop, OnWarning, Warning, Writer, panic_message};
+use crate::writer::{Change, Failure, Message, OnStart, OnStop, OnWarning, Warning, Writer, panic_message, quietly};
 use crate::{Error, Key};
 
 /// A board of at most [`MAX_KEYS`](crate::MAX_KEYS) keys, with values of type `V`.
@@ -295,13 +295,13 @@ impl<V: Send + Sync + 'static> Builder<V> {
         let body = move || {
             let _ending = ending;
             let outcome =
-                catch_unwind(AssertUnwindSafe(on_start)).unwrap_or_else(|panic| Err(panic_message(&*panic).into()));
+                catch_unwind(AssertUnwindSafe(on_start)).unwrap_or_else(|panic| Err(panic_message(panic).into()));
             let succeeded = outcome.is_ok();
             // `start` waits for this, so somebody receives it.
             let _ = started.send(outcome);
             if succeeded {
                 writer.run();
-                let _ = catch_unwind(AssertUnwindSafe(on_stop));
+                quietly(on_stop);
             }
         };
         let thread =

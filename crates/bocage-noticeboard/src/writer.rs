@@ -30,6 +30,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -116,7 +117,7 @@ impl<V> Writer<V> {
         while let Ok(message) = self.messages.recv() {
             // The old value's destructor may panic while a version is published. The version is in
             // place by then, so the next message finds a whole board.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.apply(message)));
+            quietly(|| self.apply(message));
         }
     }
 
@@ -165,7 +166,7 @@ impl<V> Writer<V> {
             }
             Ok(Err(failure)) => self.warn(Warning::UpdateFailed { key, failure }),
             Err(panic) => {
-                let message = panic_message(&*panic);
+                let message = panic_message(panic);
                 self.warn(Warning::UpdatePanicked { key, message });
             }
         }
@@ -184,10 +185,19 @@ impl<V> Writer<V> {
 }
 
 /// What a panic said, if it said it in text.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "(a payload that is not text)".to_owned())
+pub(crate) fn panic_message(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    quietly(|| drop(panic));
+    text.unwrap_or_else(|| "(a payload that is not text)".to_owned())
+}
+
+/// Calls code of users, whose panic has been reported by the panic hook. Its payload's drop may panic as well.
+pub(crate) fn quietly(call: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(call))
+        && let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        // There is no end to that.
+        mem::forget(again);
+    }
 }

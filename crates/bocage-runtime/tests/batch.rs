@@ -120,6 +120,7 @@ struct Broken;
 unsafe impl Requests for Broken {
     type Shape = ();
     type Guards<'a> = ();
+    type Lasting = Self;
 
     fn count(&self) -> usize {
         1

@@ -129,7 +129,7 @@
 //! | here | from | what |
 //! | --- | --- | --- |
 //! | [`when`], [`spawn`], [`batch`], [`quiesce`], [`default_runtime`] | this crate, `default.rs` | the default runtime |
-//! | [`Cown`], [`Requests`], [`Guard`], [`Guards`], [`Handle`], [`Failure`] | `bocage-core` | what a behavior asks for, and gets |
+//! | [`Cown`], [`Requests`], [`Guard`], [`Guards`], [`Handle`], [`Failure`], [`Panic`] | `bocage-core` | what a behavior asks for, and gets |
 //! | [`acquire`], [`try_acquire`], [`Acquired`] | `bocage-core` | cowns without a behavior |
 //! | [`scope`], [`Scope`] | this crate, `scope.rs`, on `bocage-core`'s | behaviors that borrow from the stack |
 //! | [`Runtime`], [`Builder`], [`RuntimeRef`], [`Batch`], [`Error`] | `bocage-runtime` | workers, and what they are told |
@@ -153,7 +153,7 @@ mod default;
 mod scope;
 
 pub use bocage_core::{
-    Acquire, Acquired, Cown, CownId, Failure, Guard, Guards, Handle, IntoGuards, IntoReadGuards, Outcome, Read,
+    Acquire, Acquired, Cown, CownId, Failure, Guard, Guards, Handle, IntoGuards, IntoReadGuards, Outcome, Panic, Read,
     ReadGuard, ReadGuards, Requests, ScopedHandle, ScopedOutcome, Values, ValuesMut, acquire, read, try_acquire,
 };
 pub use bocage_runtime::{
