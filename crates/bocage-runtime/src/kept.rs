@@ -31,7 +31,7 @@
 //! | *asked*   | *free*    | the rescuer | it saw something else                                                  |
 //! | *asked*   | *refused* | the owner   | after its own barrier, which follows its write to the place            |
 //! | *refused* | *free*    | the rescuer | it ends                                                                |
-//! | a token   | *free*    | the owner   | the same as when it refuses: it has learned that this token is not its |
+//! | a token   | *free*    | the owner   | it has learned that this token is not its, and it is not in the place any more |
 //!
 //! # Why a token is had by one
 //!
@@ -129,26 +129,30 @@ impl<T> fmt::Debug for Kept<T> {
 }
 
 impl<T: Token> Kept<T> {
-    /// The owner's: puts it there, and gives what was there before. `shared` says whether anybody else may look.
+    /// The owner's: puts it there, and gives what was there before.
     #[inline]
-    pub fn put(&self, token: T, shared: bool) -> Option<T> {
+    pub fn put(&self, token: T) -> Option<T> {
         let place = &self.line.place;
         let new = token.into_raw().as_ptr();
         // Relaxed: nobody else writes there.
         let before = place.load(Ordering::Relaxed);
         // Release: pairs with the Acquire in `rescue`.
         place.store(new, Ordering::Release);
-        if before.is_null() || !shared {
-            return Self::token(before);
+        if before.is_null() {
+            return None;
         }
         match self.claimed() {
             None => Self::token(before),
-            Some(taken) if taken.as_ptr() == before => None,
+            Some(taken) if taken.as_ptr() == before => {
+                self.free_claim();
+                None
+            }
             Some(taken) => {
                 // It was looked for by an address that has been used again.
                 debug_assert_eq!(taken.as_ptr(), new);
                 // Relaxed: nothing is read on the strength of it.
                 place.store(ptr::null_mut(), Ordering::Relaxed);
+                self.free_claim();
                 Self::token(before)
             }
         }
@@ -171,10 +175,10 @@ impl<T: Token> Kept<T> {
     ///
     /// `lent` came from [`fill`](Self::fill) of this place, where the owner has neither put nor taken anything since.
     #[inline]
-    pub unsafe fn take_back(&self, lent: Lent, shared: bool) -> Option<T> {
+    pub unsafe fn take_back(&self, lent: Lent) -> Option<T> {
         // Relaxed: only the owner writes there.
         debug_assert_eq!(self.line.place.load(Ordering::Relaxed), lent.0.as_ptr());
-        self.empty(lent.0, shared)
+        self.empty(lent.0)
     }
 
     /// The owner's: whether it has put something there that it has not taken since. Somebody may have rescued it.
@@ -186,21 +190,25 @@ impl<T: Token> Kept<T> {
 
     /// The owner's: takes what is there.
     #[inline]
-    pub fn take(&self, shared: bool) -> Option<T> {
+    pub fn take(&self) -> Option<T> {
         // Relaxed: only the owner writes there, and nothing is read on the strength of an empty place.
-        self.empty(NonNull::new(self.line.place.load(Ordering::Relaxed))?, shared)
+        self.empty(NonNull::new(self.line.place.load(Ordering::Relaxed))?)
     }
 
     /// The owner's: takes `there`, which is what it has put there.
     #[inline]
-    fn empty(&self, there: NonNull<()>, shared: bool) -> Option<T> {
+    fn empty(&self, there: NonNull<()>) -> Option<T> {
         // Relaxed: as above.
         self.line.place.store(ptr::null_mut(), Ordering::Relaxed);
-        if shared && self.claimed().is_some() { None } else { Self::token(there.as_ptr()) }
+        if self.claimed().is_none() {
+            return Self::token(there.as_ptr());
+        }
+        self.free_claim();
+        None
     }
 
     /// The owner's, when it has written over a token: what somebody else has of that and what is there now. Nobody gets either
-    /// afterwards who has asked before.
+    /// afterwards who has asked before. If there is something, the claim is still to be [freed](Self::free_claim).
     #[inline]
     fn claimed(&self) -> Option<NonNull<()>> {
         self.line.barrier.light();
@@ -214,12 +222,16 @@ impl<T: Token> Kept<T> {
         let claim = &self.line.claim;
         // Relaxed, all: of a token that another has, the owner uses nothing.
         match claim.compare_exchange(ASKED, REFUSED, Ordering::Relaxed, Ordering::Relaxed) {
-            Err(taken) if taken != FREE && taken != REFUSED => {
-                claim.store(FREE, Ordering::Relaxed);
-                NonNull::new(taken)
-            }
+            Err(taken) if taken != FREE && taken != REFUSED => NonNull::new(taken),
             _ => None,
         }
+    }
+
+    /// The owner's, when the place is as it stays: whoever claims something next must not find there what another has.
+    #[cold]
+    fn free_claim(&self) {
+        // Release: pairs with the Acquire of who asks next, and comes to see the place as it is.
+        self.line.claim.store(FREE, Ordering::Release);
     }
 
     /// A look.
@@ -233,8 +245,8 @@ impl<T: Token> Kept<T> {
     /// Another worker's: takes it, if it is the one that was seen. May take some microseconds, of all that work.
     pub fn rescue(&self, seen: Seen) -> Option<T> {
         let Line { place, claim, barrier } = &*self.line;
-        // Relaxed, and on failure too: the barrier orders it.
-        claim.compare_exchange(FREE, ASKED, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        // Acquire: pairs with the Release in `free_claim`. Relaxed on failure: nothing is read then.
+        claim.compare_exchange(FREE, ASKED, Ordering::Acquire, Ordering::Relaxed).ok()?;
         let is_passed = barrier.heavy();
         // Acquire: pairs with the Release in `put`.
         let there = place.load(Ordering::Acquire);
@@ -312,12 +324,12 @@ mod tests {
             }
             let _done = SetAtEnd(&done);
             for (i, card) in cards.iter().enumerate() {
-                kept.put(Card(&card.0), true).into_iter().for_each(Card::play);
+                kept.put(Card(&card.0)).into_iter().for_each(Card::play);
                 if i % 3 > 0 {
-                    kept.take(true).into_iter().for_each(Card::play);
+                    kept.take().into_iter().for_each(Card::play);
                 }
             }
-            kept.take(true).into_iter().for_each(Card::play);
+            kept.take().into_iter().for_each(Card::play);
         });
         let wrong = cards.iter().enumerate().find(|(_, card)| card.0.load(Ordering::Relaxed) != 1);
         assert!(wrong.is_none(), "card {} was had {:?} times", wrong.unwrap().0, wrong.unwrap().1.0);

@@ -16,13 +16,12 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::mem;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use bocage_core::{Helping, Outside, Ready, enter_worker, help_while_waiting};
+use bocage_core::{Helping, Outside, Ready, enter_worker, help_while_waiting, quietly};
 
 use crate::deterministic::Program;
 use crate::inbox::Inbox;
@@ -105,7 +104,7 @@ impl Drop for Here {
             }
         }
         for value in std::mem::take(self.values.get_mut()).into_values() {
-            drop_quietly(value);
+            quietly(|| drop(value));
         }
     }
 }
@@ -149,9 +148,14 @@ pub(crate) fn wait(
     ledger.wait_in(goal, deadline, Some((every, &mut pump)), || owner.inbox.has_mail())
 }
 
-/// What the thread does while the core would block it.
+/// What the thread does while the core would block it. Whether it did anything.
 fn help() -> bool {
-    here(|here| here.owner.run(1) > 0).unwrap_or(false)
+    let help = |owner: &Owner| {
+        // To drop a value may wait as well, and swallow the wake that was meant for this wait: it looks again then.
+        let has_mail = owner.inbox.has_mail();
+        owner.run(1) > 0 || has_mail
+    };
+    here(|here| help(&here.owner)).unwrap_or(false)
 }
 
 impl Owner {
@@ -327,12 +331,6 @@ pub(crate) fn give_back(key: u64, value: Box<dyn Any>) {
 /// Drops the value with this key.
 fn discard(key: u64) {
     if let Some(value) = here(|here| here.values.borrow_mut().remove(&key)).flatten() {
-        drop_quietly(value);
+        quietly(|| drop(value));
     }
-}
-
-/// Drops a value. A panic in it has been reported by the panic hook, and must not end whatever is under way, be it the
-/// thread itself.
-fn drop_quietly(value: Option<Box<dyn Any>>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }

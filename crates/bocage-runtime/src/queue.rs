@@ -41,8 +41,6 @@ pub(crate) struct Queue {
     slot: Cell<Option<Ready>>,
     newest: &'static Kept<Ready>,
     turn: &'static Kept<Turn>,
-    /// Whether other workers look at these queues.
-    shared: bool,
     pub(crate) deque: Worker<Entry>,
     stealer: &'static Stealer<Entry>,
     /// Turns until the injector is asked first.
@@ -70,10 +68,10 @@ pub(crate) enum Next {
 }
 
 impl Queue {
-    pub(crate) fn new(deque: Worker<Entry>, remote: &'static Remote, workers: usize) -> Self {
+    pub(crate) fn new(deque: Worker<Entry>, remote: &'static Remote) -> Self {
         let Remote { newest, turn, stealer, counters, .. } = remote;
         let turns = Cell::new(FAIR_EVERY);
-        Self { slot: Cell::new(None), newest, turn, shared: workers > 1, deque, stealer, turns, counters }
+        Self { slot: Cell::new(None), newest, turn, deque, stealer, turns, counters }
     }
 
     /// Told when there is more in the deque than before.
@@ -108,7 +106,7 @@ impl Queue {
     /// Takes in what was scheduled by a body that still runs.
     #[inline]
     pub(crate) fn push(&self, ready: Ready) -> Put {
-        match self.newest.put(ready, self.shared) {
+        match self.newest.put(ready) {
             None => Put::AsNewest,
             Some(older) => {
                 self.push_back(older);
@@ -140,12 +138,6 @@ impl Queue {
         if self.turn.is_filled() { Err(turn) } else { Ok(self.turn.fill(turn)) }
     }
 
-    /// The same, for whoever has just taken one out.
-    #[inline]
-    pub(crate) fn put_turn(&self, turn: Turn) -> Lent {
-        self.turn.fill(turn)
-    }
-
     /// Whether it keeps one.
     #[inline]
     pub(crate) fn has_turn(&self) -> bool {
@@ -155,7 +147,7 @@ impl Queue {
     /// Takes it out again, if nobody has.
     #[inline]
     pub(crate) fn take_turn(&self) -> Option<Turn> {
-        self.turn.take(self.shared)
+        self.turn.take()
     }
 
     /// The turn, for whoever has just run a reader, if nothing else is to come before it.
@@ -170,7 +162,7 @@ impl Queue {
         }
         match lent {
             // SAFETY: only one is kept at a time, and only who asks for a turn takes it out.
-            Some(lent) => unsafe { self.turn.take_back(lent, self.shared) },
+            Some(lent) => unsafe { self.turn.take_back(lent) },
             None => self.take_turn(),
         }
     }
@@ -218,7 +210,7 @@ impl Queue {
         {
             return Some(Next::Turn(turn));
         }
-        let hot = handed_over.or_else(|| self.newest.take(self.shared));
+        let hot = handed_over.or_else(|| self.newest.take());
         if let Some(ready) = hot.or_else(|| self.deque.pop().map(|entry| self.open(entry))) {
             return Some(Next::Ready(ready));
         }
@@ -260,7 +252,7 @@ impl Queue {
         };
         // A look is cheap, and a steal is not.
         let old = injected.or_else(|| if self.deque.is_empty() { None } else { retried(|| self.stealer.steal()) });
-        let newest = self.newest.take(self.shared);
+        let newest = self.newest.take();
         let turn = self.take_turn();
         let Some(old) = old else {
             let Some(newest) = newest else { return turn.map(Next::Turn) };

@@ -3,15 +3,22 @@
 //! A behavior becomes one job of the pool. What a release makes ready is spawned by the pool's own thread that
 //! released it, and so goes to the front of that thread's queue, its data still in the cache. `rayon::join`
 //! and `rayon::scope` work inside a behavior: while it waits for its halves the thread may run other ready
-//! behaviors on top of it, which have all their cowns already and so never wait for it.
+//! behaviors on top of it, which have all their cowns already and so never wait for it. To block on a cown or a handle there
+//! panics, as in any behavior.
 //!
 //! What runs there is named to a runtime's [`wait`](crate::Runtime::wait) that finds its own behaviors waiting for it.
 
 use std::fmt;
 use std::sync::Arc;
 
-use bocage_core::{Executor, Outside, Ready};
+use bocage_core::{Executor, Outside, Ready, enter_worker};
 use rayon_core::ThreadPool;
+
+/// The thread is a worker meanwhile: what would block it, and might wait for what only it can run, is refused.
+fn run(ready: Ready) {
+    let _mark = enter_worker();
+    Outside::run(ready);
+}
 
 /// Runs behaviors on rayon's global pool, or on the pool of the calling thread if it is one's worker.
 ///
@@ -32,7 +39,7 @@ pub struct GlobalPool;
 
 impl Executor for GlobalPool {
     fn ready(&self, ready: Ready) {
-        rayon_core::spawn(|| Outside::run(ready));
+        rayon_core::spawn(|| run(ready));
     }
 }
 
@@ -50,7 +57,7 @@ impl OwnPool {
 
 impl Executor for OwnPool {
     fn ready(&self, ready: Ready) {
-        self.0.spawn(|| Outside::run(ready));
+        self.0.spawn(|| run(ready));
     }
 }
 

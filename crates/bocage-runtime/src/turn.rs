@@ -6,7 +6,8 @@
 //! - keeps their turn, if readers are *short*;
 //! - grants it otherwise: they go to the deque, for thieves to take, in as many rows as there are workers.
 //!
-//! A lone worker holds a short reader's turn in its hand instead, as nobody else would look for it.
+//! A lone worker holds a short reader's turn in its hand instead, as nobody else would look for it, and grants one that begins
+//! with a reader from elsewhere.
 //!
 //! Readers that were granted come from the deque one by one, the first of a row while the others stay, and those of one cown
 //! mostly one after the other. They are counted out of it together, when something else comes: until then the worker is in
@@ -128,7 +129,11 @@ impl Worker {
         let mut turn = Some(turn);
         let mut ran = 0;
         while let Some(now) = turn.take() {
-            let (reader, next) = now.begin(&mut debt.owed);
+            let (reader, mut next) = now.begin(&mut debt.owed);
+            if let Some(elsewhere) = next.take_if(|next| !next.is_of(self.key)) {
+                // It can be run beside this one, whose body may take long.
+                elsewhere.grant();
+            }
             let finish = Finish(self.shard);
             let is_ours = reader.run(self.key);
             match next {
@@ -165,7 +170,10 @@ impl Worker {
         }
         while let Some(now) = turn {
             // Whether somebody looks for it has been seen to, when that one was kept: see the fourth rule of [`crate::park`].
-            turn = self.run_reader(now, debt, &mut ran, |next| Some(self.queue.put_turn(next)));
+            turn = self.run_reader(now, debt, &mut ran, |next| {
+                // To begin with a reader may settle what is owed, and so drop a value that schedules another turn.
+                self.queue.keep_turn(next).map_err(Turn::grant).ok()
+            });
         }
         self.count(Event::HandedOver, ran);
     }

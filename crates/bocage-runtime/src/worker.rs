@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use bocage_core::{Now, Ready, enter_worker};
+use bocage_core::{Now, Ready, Stage, enter_worker, quietly};
 use crossbeam_deque::Steal;
 
 use crate::builder::Hooks;
@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     remote: &'static Remote,
     /// Its counts in the ledger.
     pub(crate) shard: &'static Shard,
+    /// Where it says which behavior it runs.
+    stage: &'static Stage,
     /// Whether its runtime has no other worker.
     alone: bool,
     pub(crate) queue: Queue,
@@ -128,16 +130,20 @@ pub(crate) fn main(
         index,
         remote,
         shard: shared.ledger.shard(index),
+        stage: shared.stages.of(index),
         alone: shared.remotes.len() == 1,
-        queue: Queue::new(remote.borrow_deque(), remote, shared.remotes.len()),
+        queue: Queue::new(remote.borrow_deque(), remote),
         dice: Dice::new(index as u64),
         rows: Cell::new(0),
         was_long: Cell::new(false),
         at_work: Cell::new(false),
     };
     let entered = Entered::new(&worker);
-    let start = catch_unwind(|| hooks.start(index))
-        .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic)).into()));
+    let start = catch_unwind(|| hooks.start(index)).unwrap_or_else(|panic| {
+        let error = format!("it panicked: {}", panic_text(&*panic));
+        quietly(|| drop(panic));
+        Err(error.into())
+    });
     let has_started = start.is_ok();
     started(start);
     if has_started {
@@ -150,11 +156,6 @@ pub(crate) fn main(
     }
     drop(entered);
     remote.return_deque(worker.queue.deque);
-}
-
-/// Calls a hook. A panic in it has been reported by the panic hook, and must not take the worker along.
-fn quietly(hook: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 
 /// What a panic said.
@@ -231,6 +232,10 @@ impl Worker {
     /// Takes in a behavior that became ready as this thread released a cown.
     #[inline]
     pub(crate) fn hand_over(&self, ready: Ready) {
+        if self.stage.is_entered() {
+            // A body let go of what it had acquired, and may go on for long.
+            return self.push(ready);
+        }
         match self.queue.hand_over(ready) {
             Put::InSlot => self.count(Event::HandedOver, 1),
             Put::AsNewest | Put::InDeque => self.pushed(),
@@ -258,7 +263,7 @@ impl Worker {
     /// Runs behaviors until the runtime stops.
     #[inline(never)]
     fn work(&self, hooks: &Hooks) {
-        let mut debt = Debt::new(self.shard, self.shared.stages.of(self.index));
+        let mut debt = Debt::new(self.shard, self.stage);
         loop {
             while let Some(next) = self.next() {
                 self.run(next, &mut debt, false);
@@ -316,9 +321,10 @@ impl Worker {
         }
         #[cfg(feature = "trace")]
         if self.shared.tracer.is_on() {
-            // Not owed, so that what it hands over does so before its slice ends.
             let outer = self.shared.tracer.open(ready.as_ptr());
-            ready.run();
+            ready.run_owing(&mut debt.owed);
+            // What it hands over does so before its slice ends.
+            debt.owed.settle();
             self.shared.tracer.close(crate::trace::By::Worker(self.index), outer);
             return false;
         }

@@ -1,11 +1,13 @@
 //! Nothing starves, and workers are awake when there is work for them.
 #![cfg(not(loom))]
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use bocage_core::Cown;
+use bocage_core::{Cown, ReadGuard, acquire, read, try_acquire};
 use bocage_runtime::{Builder, Runtime, RuntimeRef};
 
 /// More than anything here takes, so that a hang is a failure.
@@ -246,4 +248,82 @@ fn a_million_hand_overs_take_constant_stack() {
     runtime.quiesce(Some(LONG)).unwrap();
     assert_eq!(runtime.when(&cown, |n| *n).wait().unwrap(), 1_000_000);
     assert!(runtime.stats()[0].handed_over >= 1_000_000);
+}
+
+/// What a body lets go of is for others while it goes on.
+#[test]
+fn what_a_body_makes_ready_before_its_end_runs_beside_it() {
+    /// How a body comes to release a cown.
+    type Way = fn(&Cown<u32>) -> Box<dyn FnOnce() + Send>;
+    let guard: Way = |cown| {
+        let held = acquire(cown).wait();
+        Box::new(|| drop(held))
+    };
+    let tried: Way = |cown| {
+        let held = try_acquire(cown).unwrap();
+        Box::new(|| drop(held))
+    };
+    for way in [guard, tried] {
+        for waits_to_read in [false, true] {
+            let runtime = runtime(2);
+            let cown = Cown::new(0);
+            let release = way(&cown);
+            let meeting = Arc::new(Meeting::default());
+            let other = meeting.clone();
+            let waits = if waits_to_read {
+                runtime.when(read(&cown), move |_| other.meet(2))
+            } else {
+                runtime.when(&cown, move |_| other.meet(2))
+            };
+            let releases = runtime.when((), move |()| {
+                release();
+                meeting.meet(2)
+            });
+            assert!(waits.wait().unwrap() && releases.wait().unwrap(), "reads: {waits_to_read}");
+        }
+    }
+}
+
+/// A lone worker passes a cown from reader to reader, but for one whose body runs elsewhere.
+#[test]
+fn a_reader_from_elsewhere_does_not_wait_for_the_reader_before_it() {
+    let (lone, other) = (runtime(1), runtime(1));
+    let cown = Cown::new(0);
+    // Writes until it is told to stop, so that readers come behind it.
+    let writes = || {
+        let (stop, stopped) = mpsc::channel::<()>();
+        lone.spawn(&cown, move |_| _ = stopped.recv_timeout(LONG));
+        stop
+    };
+    for of_runtime in [false, true] {
+        // Until readers are taken to be short.
+        for _ in 0..200 {
+            let writes = writes();
+            (0..50).for_each(|_| lone.spawn(read(&cown), |_| ()));
+            drop(writes);
+        }
+        lone.quiesce(Some(LONG)).unwrap();
+        let meeting = Arc::new(Meeting::default());
+        let meets = || {
+            let meeting = meeting.clone();
+            move |_: ReadGuard<'_, i32>| meeting.meet(2)
+        };
+        let writes = writes();
+        let first = lone.when(read(&cown), meets());
+        let beside = if of_runtime {
+            let second = other.when(read(&cown), meets());
+            drop(writes);
+            second.wait().unwrap()
+        } else {
+            let mut second = acquire(read(&cown));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut second).poll(&mut context).is_pending());
+            drop(writes);
+            let second = second.wait();
+            let met = meeting.meet(2);
+            drop(second);
+            met
+        };
+        assert!(beside && first.wait().unwrap(), "of another runtime: {of_runtime}");
+    }
 }

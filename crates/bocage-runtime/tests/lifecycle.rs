@@ -2,7 +2,8 @@
 #![cfg(not(loom))]
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,15 @@ use bocage_runtime::{Builder, Error, Runtime, RuntimeRef};
 
 /// More than anything here takes, so that a hang is a failure.
 const LONG: Duration = Duration::from_secs(60);
+
+/// Waits until it is so, or the time is over.
+fn becomes(so: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    while !so() && begin.elapsed() < LONG {
+        thread::yield_now();
+    }
+    so()
+}
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).build().unwrap()
@@ -295,15 +305,17 @@ fn hooks_run_on_the_workers_around_everything() {
         .build()
         .unwrap();
     assert_eq!(log.lock().unwrap().iter().filter(|(_, what)| *what == "start").count(), 2);
+    let parks = || log.lock().unwrap().iter().filter(|(_, what)| *what == "before").count();
     for _ in 0..20 {
+        let before = parks();
         let log = log.clone();
         let run = runtime.when((), move |()| {
             let name = thread::current().name().unwrap().to_owned();
             log.lock().unwrap().push((name["hooked-".len()..].parse().unwrap(), "run"));
         });
         run.wait().unwrap();
-        // Gives the workers time to park, which they do without being told.
-        thread::sleep(Duration::from_millis(1));
+        // They do so without being told.
+        assert!(becomes(|| parks() > before));
     }
     runtime.wait(None).unwrap();
     let log = log.lock().unwrap();
@@ -351,20 +363,60 @@ fn a_worker_that_fails_to_start_is_named_and_the_others_end() {
     assert_eq!(runtime(4).when((), |()| 1).wait().unwrap(), 1);
 }
 
+/// A panic whose payload panics when it is dropped.
+fn panic_twice() -> ! {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("on purpose"));
+        }
+    }
+    resume_unwind(Box::new(Bad))
+}
+
 #[test]
 fn a_panicking_hook_is_survived() {
-    let runtime = Builder::new()
-        .workers(2)
-        .before_park(|_| panic!("before park"))
-        .after_park(|_| panic!("after park"))
-        .on_stop(|_| panic!("stop"))
-        .build()
-        .unwrap();
-    for _ in 0..10 {
-        runtime.when((), |()| ()).wait().unwrap();
-        thread::sleep(Duration::from_millis(1));
+    let hooks: [fn() -> (); 2] = [|| panic!("on purpose"), || panic_twice()];
+    for hook in hooks {
+        // How often each was called: before a park, after it, at the end.
+        let called: Arc<[AtomicUsize; 3]> = Arc::default();
+        let hook = |which: usize| {
+            let called = called.clone();
+            move |_| {
+                called[which].fetch_add(1, Ordering::Relaxed);
+                hook();
+            }
+        };
+        for workers in [1, 2] {
+            let build =
+                || Builder::new().workers(workers).before_park(hook(0)).after_park(hook(1)).on_stop(hook(2)).build();
+            // The second one has the memory of the first.
+            for _ in 0..2 {
+                let runtime = build().unwrap();
+                for parked in 1..=20 {
+                    let before = called[0].load(Ordering::Relaxed);
+                    runtime.when((), |()| ()).wait().unwrap();
+                    assert!(becomes(|| called[0].load(Ordering::Relaxed) > before), "park {parked}");
+                }
+                runtime.wait(Some(LONG)).unwrap();
+            }
+        }
+        assert!(called[1].load(Ordering::Relaxed) >= 80 && called[2].load(Ordering::Relaxed) == 6, "{called:?}");
     }
-    runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn a_panicking_start_hook_is_an_error() {
+    for hook in [|| panic!("on purpose"), || panic_twice()] {
+        let build = |hook: fn()| {
+            Builder::new().workers(2).on_start(move |_| {
+                hook();
+                Ok(())
+            })
+        };
+        assert!(matches!(build(hook).build(), Err(Error::Start { .. })));
+        build(|| ()).build().unwrap().wait(Some(LONG)).unwrap();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a wait that runs out of time tells of what is left.
 #![cfg(not(loom))]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -221,6 +221,39 @@ fn unasked_it_finds_what_is_ready_and_it_runs_all_the_same() {
     runtime.quiesce(Some(LONG)).unwrap();
     assert!(ready.into_iter().all(|ready| ready.wait().is_ok()));
     assert_eq!(*acquire(&count).wait().guards(), 100);
+}
+
+/// A lone worker's newest and turn are looked at as well, and are run once.
+#[test]
+fn unasked_it_finds_what_a_lone_worker_keeps_back() {
+    for reads in [false, true] {
+        let runtime = silent(1);
+        let (cown, count) = (Cown::new(0), Arc::new(AtomicUsize::new(0)));
+        let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+        runtime.spawn((), {
+            let (cown, count) = (cown.clone(), count.clone());
+            move |()| {
+                let here = RuntimeRef::current().unwrap();
+                let counts = move || _ = count.fetch_add(1, Ordering::Relaxed);
+                if reads {
+                    here.spawn(read(&cown), move |_| counts());
+                } else {
+                    here.spawn(&cown, move |_| counts());
+                }
+                begun.send(()).unwrap();
+                _ = released.recv_timeout(LONG);
+            }
+        });
+        begin.recv_timeout(LONG).unwrap();
+        for _ in 0..3 {
+            let left = pending(&runtime);
+            assert_eq!((left.behaviors, left.named.len()), (2, 2), "{left:?}");
+            assert_eq!(cowns(&left.named[1]), [(of(&cown), reads)]);
+        }
+        drop(release);
+        runtime.quiesce(Some(LONG)).unwrap();
+        assert_eq!((count.load(Ordering::Relaxed), runtime.pending()), (1, 0), "reads: {reads}");
+    }
 }
 
 #[test]

@@ -4,12 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use bocage_core::{Cown, Failure, ReadGuard, read};
-use bocage_runtime::{Builder, Error, PinnedCown, PinnedGuard, Runtime};
+use bocage_core::{Cown, Failure, ReadGuard, acquire, read};
+use bocage_runtime::{Builder, Error, PinnedCown, PinnedGuard, Runtime, RuntimeRef};
 
 /// More than anything here takes, so that a hang is a failure.
 const LONG: Duration = Duration::from_secs(60);
@@ -280,4 +280,40 @@ fn a_pinned_cown_that_is_named_twice_has_one_guard_with_its_value() {
         panic!("an alias took a value")
     };
     assert_eq!(here.when(&a, |value| **value).wait().unwrap(), 1, "it is there, whatever the aliases did");
+}
+
+/// A value whose drop waits: the wake for what its thread waited for before comes meanwhile.
+#[test]
+fn a_value_whose_drop_waits_swallows_no_wake() {
+    /// What the thread waits for when it drops this.
+    type Waited = Arc<OnceLock<Cown<()>>>;
+    struct Waits(RuntimeRef, Waited, mpsc::Sender<()>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let waited = self.1.get().expect("it was set before the last handle went");
+            // In line behind the thread's own place.
+            let behind = self.0.when(read(waited), |_| ());
+            self.2.send(()).unwrap();
+            behind.wait().unwrap();
+        }
+    }
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = runtime(2);
+        let here = runtime.pinned().unwrap();
+        let ((begun, begin), waited) = (mpsc::channel(), Waited::default());
+        let cown = here.cown(Waits(runtime.reference(), waited.clone(), begun)).unwrap();
+        let (start, started) = mpsc::channel::<()>();
+        let dropped = runtime.when((), move |()| {
+            _ = started.recv_timeout(LONG);
+            drop(cown);
+            begin.recv_timeout(LONG).unwrap();
+        });
+        let dropped = dropped.into_cown();
+        waited.set(dropped.clone()).unwrap();
+        start.send(()).unwrap();
+        drop(acquire(read(&dropped)).wait());
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(LONG).expect("it goes on");
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use bocage_core::{Cown, when_on};
+use bocage_core::{Cown, Failure, acquire, scope, when_on};
 use bocage_runtime::rayon::{GlobalPool, OwnPool};
 use bocage_runtime::{Builder, Error};
 use rayon_core::ThreadPoolBuilder;
@@ -85,4 +85,26 @@ fn what_waits_for_a_behavior_of_a_pool_is_named_and_so_is_that() {
     drop(release);
     runtime.quiesce(Some(LONG)).unwrap();
     assert_eq!(when_on(GlobalPool, (&cown, &other), |(cown, other)| (*cown, *other)).wait().unwrap(), (1, 1));
+}
+
+#[test]
+fn what_would_block_a_thread_of_the_pool_panics() {
+    let pool = OwnPool::new(Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap()));
+    let cown = Cown::new(1);
+    let blocks: [fn(OwnPool, Cown<i32>); 3] = [
+        |_, cown| drop(acquire(&cown).wait()),
+        |pool, cown| drop(when_on(pool, &cown, |_| ()).wait()),
+        |pool, cown| scope(|scope| drop(scope.when_on(pool, &cown, |_| ()))),
+    ];
+    for block in blocks {
+        let (done, is_done) = mpsc::channel();
+        let (in_body, of_body) = (pool.clone(), cown.clone());
+        let handle = when_on(pool.clone(), &cown, move |_| block(in_body, of_body));
+        std::thread::spawn(move || done.send(handle.wait()));
+        let outcome = is_done.recv_timeout(Duration::from_secs(60)).expect("it does not wait for itself");
+        let Err(Failure::Panicked(panic)) = outcome else { panic!("it is refused") };
+        assert!(panic.message().is_some_and(|text| text.contains("behavior")), "{panic:?}");
+        // The mark goes with the behavior.
+        assert!(when_on(pool.clone(), &cown, |cown| *cown).wait().is_ok());
+    }
 }

@@ -315,3 +315,36 @@ fn no_reader_in_turn_runs_after_one_that_drops_the_runtime() {
     assert_eq!(ran.load(Ordering::Relaxed), 0);
     assert!(becomes(|| try_acquire(&cown).is_some()));
 }
+
+/// To begin with a reader settles what is owed of another cown, which may be the end of that. If what it held schedules a reader
+/// then, that one's turn has to go somewhere.
+#[test]
+fn a_turn_that_comes_as_another_begins_is_not_lost() {
+    /// Schedules a reader when it is dropped.
+    struct Reads(Cown<u64>, Arc<AtomicUsize>);
+    impl Drop for Reads {
+        fn drop(&mut self) {
+            let count = self.1.clone();
+            current().spawn(read(&self.0), move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+        }
+    }
+    const ROUNDS: usize = 1000;
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let (warm, read_twice, read_last) = (Cown::new(0), Cown::new(0), Cown::new(0));
+        runtime.spawn((), move |()| short_reads(&warm));
+        runtime.quiesce(Some(LONG)).unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        for _ in 0..ROUNDS {
+            let (count, read_twice, read_last) = (count.clone(), read_twice.clone(), read_last.clone());
+            runtime.spawn((), move |()| {
+                let cown = Cown::new(Reads(read_last, count));
+                current().spawn(read(&cown), move |_| {
+                    (0..2).for_each(|_| current().spawn(read(&read_twice), |_| ()));
+                });
+            });
+            runtime.quiesce(Some(LONG)).unwrap();
+        }
+        assert_eq!(count.load(Ordering::Relaxed), ROUNDS, "with {workers} workers");
+    }
+}
