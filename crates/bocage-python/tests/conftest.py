@@ -4,6 +4,7 @@ Worker interpreters import test modules, by the name that pytest gave them and
 with what they import, so both folders are on the path.
 """
 
+import random
 import signal
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,14 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.close()
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """Random numbers whose seed is printed when the test fails."""
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    return random.Random(seed)
 
 
 @pytest.fixture
