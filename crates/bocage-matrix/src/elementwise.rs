@@ -376,7 +376,7 @@ impl Matrix {
     pub fn apply<'a>(&mut self, operation: Binary, right: impl Into<Operand<'a>>) -> Result<(), Error> {
         let right = right.into();
         let shape = operation.result_shape(self.shape(), right.shape())?;
-        self.shape().must_be("out", shape)?;
+        self.shape().must_be("what is updated in place", shape)?;
         operation.with((self, right));
         Ok(())
     }
@@ -389,7 +389,7 @@ impl Matrix {
     pub fn apply_reversed<'a>(&mut self, operation: Binary, left: impl Into<Operand<'a>>) -> Result<(), Error> {
         let left = left.into();
         let shape = operation.result_shape(left.shape(), self.shape())?;
-        self.shape().must_be("out", shape)?;
+        self.shape().must_be("what is updated in place", shape)?;
         operation.with(Reversed((self, left)));
         Ok(())
     }

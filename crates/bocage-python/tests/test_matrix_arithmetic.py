@@ -72,13 +72,13 @@ def test_operators_against_lists(which, rng):
             assert METHODS[which](x, y, out=out) is out
             assert same(elements(out), expected)
             assert same(elements(METHODS[which](x, y)), expected)
-            before = x
-            x = IN_PLACE[which](x, y)
-            assert same(elements(x), expected)
-            # Where it fits it is the same object, else the name is bound to a new one.
-            assert (x is before) == (left == shape)
-            if x is not before:
-                assert elements(before) == sum(a, [])
+            if left == shape:
+                assert IN_PLACE[which](x, y) is x
+                assert same(elements(x), expected)
+            else:
+                with pytest.raises(ValueError):
+                    IN_PLACE[which](x, y)
+                assert elements(x) == sum(a, [])
 
 
 @pytest.mark.parametrize("which", range(4))
@@ -120,6 +120,19 @@ def test_what_does_not_fit_names_both_shapes(which):
     with pytest.raises(ValueError):
         OPERATORS[which](m, [])
     assert m.tolist() == before
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("small", [(1, 1), (1, 3), (2, 1)])
+def test_in_place_never_becomes_another_matrix(which, small):
+    x = other_name = Matrix(*small, 1)
+    with pytest.raises(ValueError, match=f"{x.rows}x{x.columns}.*2x3"):
+        x = IN_PLACE[which](x, Matrix(2, 3, 1))
+    with pytest.raises(ValueError, match=f"{x.rows}x{x.columns}.*2x3"):
+        METHODS[which](x, Matrix(2, 3, 1), out=x)
+    with pytest.raises(ValueError, match=f"{x.rows}x{x.columns}.*2x3"):
+        METHODS[which](Matrix(2, 3, 1), x, out=x)
+    assert x is other_name and x == Matrix(*small, 1)
 
 
 @pytest.mark.parametrize("wrong", ["a", b"abc", None, {}, {1, 2}, 1j, object(), [1, "a"], [[1, 2, 3]], len])

@@ -35,21 +35,14 @@ fn declined(py: Attached, left: &Obj) -> Result<Obj> {
     Ok(py.not_implemented())
 }
 
-/// `left op= right`. Where the result is larger than the left operand, `NotImplemented` has Python
-/// evaluate `left = left op right` instead.
+/// `left op= right`. A result larger than the left operand is refused: as `left = left op right`, which Python
+/// would make of `NotImplemented`, it would leave every other name of the matrix with the old elements.
 fn operator_in_place(py: Attached, operation: Binary, left: Ref<'_>, right: Ref<'_>) -> Result<Obj> {
     let state = State::current(py)?;
     let target = handle(&state, &left, "the left operand")?;
     let Some(argument) = Operand::of(&state, &right)? else {
         return Ok(py.not_implemented());
     };
-    {
-        let own = target.lend()?.shape();
-        let other = argument.lend()?.operand().shape();
-        if operation.result_shape(own, other)? != own {
-            return Ok(py.not_implemented());
-        }
-    }
     write(operation, target, &argument, target)?;
     Ok(left.own())
 }
