@@ -8,6 +8,7 @@ import operator
 import pickle
 import sys
 import weakref
+from collections import deque
 from fractions import Fraction
 
 import pytest
@@ -90,12 +91,23 @@ def test_concat():
         Matrix.concat([a, b], 1)
     with pytest.raises(ValueError):
         Matrix.concat([])
-    with pytest.raises(KeyError):
-        Matrix.concat([a], 2)
-    with pytest.raises(TypeError):
-        Matrix.concat(a)
-    with pytest.raises(TypeError):
-        Matrix.concat([a, "b"])
+    for axis in [2, -3, 10**30]:
+        with pytest.raises(ValueError, match="axis"):
+            Matrix.concat([a], axis)
+    for axis in [None, "a", 0.0]:
+        with pytest.raises(TypeError, match="axis"):
+            Matrix.concat([a], axis)
+    for values in [a, "b", 3, None, [a, "b"], [a, None]]:
+        with pytest.raises(TypeError):
+            Matrix.concat(values)
+
+
+def test_any_sequence_will_do():
+    m = numbered(2, 2)
+    assert Matrix.concat(deque([m, [4, 5]])).tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert Matrix.zeros(deque([1, 2])) == Matrix.zeros((1, 2))
+    assert Matrix.vector(deque([1, 2])).tolist() == [[1, 2]]
+    assert Matrix(1, 2, deque([1, 2])).tolist() == [[1, 2]]
 
 
 def test_a_list_that_changes_while_it_is_read():

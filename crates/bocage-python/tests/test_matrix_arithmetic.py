@@ -244,7 +244,7 @@ def test_reductions_against_lists(method, naive, rng):
 def test_reductions_refuse(method, naive):
     m = numbered(2, 2)
     for axis in [2, -3, 10**30]:
-        with pytest.raises((ValueError, OverflowError)):
+        with pytest.raises(ValueError, match="axis"):
             method(m, axis)
     for axis in ["a", 0.0, []]:
         with pytest.raises(TypeError):

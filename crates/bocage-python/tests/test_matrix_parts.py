@@ -51,9 +51,9 @@ def test_what_is_no_index_is_a_type_error(key):
 
 @pytest.mark.parametrize("key", [(), (0,), (0, 1, 2)])
 def test_two_dimensions_is_all_there_are(key):
-    with pytest.raises(KeyError):
+    with pytest.raises(IndexError):
         numbered(3, 4)[key]
-    with pytest.raises(KeyError):
+    with pytest.raises(IndexError):
         numbered(3, 4)[key] = 1
 
 

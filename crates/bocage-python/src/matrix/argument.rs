@@ -75,18 +75,27 @@ fn item(sequence: &Obj, index: usize) -> Option<Item> {
     }
 }
 
-/// The numbers of any sequence but a `str`; `None` for another type.
-pub(super) fn numbers_of_sequence(object: &Obj) -> Result<Option<Vec<f64>>> {
+/// Any sequence but a `str` as a list or tuple; `None` for another type.
+fn as_list(object: &Obj) -> Result<Option<Obj>> {
     if object.is_list() || object.is_tuple() {
-        return numbers(object);
+        return Ok(Some(object.clone()));
     }
     // SAFETY: the object is alive.
     if object.is_str() || unsafe { ffi::PySequence_Check(object.as_ptr()) } == 0 {
         return Ok(None);
     }
     // SAFETY: as above; a new reference or null with an exception set.
-    let list = unsafe { Obj::from_result(object.py(), ffi::PySequence_List(object.as_ptr()))? };
-    numbers(&list)
+    unsafe { Obj::from_result(object.py(), ffi::PySequence_List(object.as_ptr())).map(Some) }
+}
+
+/// The numbers of any sequence but a `str`; `None` for another type.
+pub(super) fn numbers_of_sequence(object: &Obj) -> Result<Option<Vec<f64>>> {
+    as_list(object)?.map_or(Ok(None), |list| numbers(&list))
+}
+
+/// The items of any sequence but a `str`; `None` for another type.
+pub(super) fn items(object: &Obj) -> Result<Option<Vec<Obj>>> {
+    Ok(as_list(object)?.and_then(|list| list.sequence_items()))
 }
 
 /// The shape of so many rows and columns.
@@ -123,17 +132,18 @@ pub(super) fn given<'a>(argument: Option<Ref<'a>>) -> Option<Ref<'a>> {
     argument.filter(|argument| !argument.is_none())
 }
 
-/// The axis of an `axis=` argument, none for `None`.
-pub(super) fn axis(argument: Option<Ref<'_>>) -> Result<Option<Axis>> {
-    let Some(axis) = given(argument) else {
-        return Ok(None);
-    };
-    if !is_index(&axis) {
-        return Err(Error::type_error(format!("axis must be an int or None, not {}", axis.type_name())));
+/// The axis of that number.
+pub(super) fn axis(object: &Obj) -> Result<Axis> {
+    if !is_index(object) {
+        return Err(Error::type_error(format!("axis must be an int, not {}", object.type_name())));
     }
-    let number = axis.to_i64()?;
+    let out_of_reach = |error: Error| match error.matches(object.py(), Kind::OverflowError) {
+        true => Error::value_error("axis must be -2, -1, 0 or 1"),
+        false => error,
+    };
+    let number = object.to_i64().map_err(out_of_reach)?;
     let number = isize::try_from(number).unwrap_or(isize::MAX);
-    Ok(Some(Axis::from_number(number)?))
+    Ok(Axis::from_number(number)?)
 }
 
 /// For an argument that the signature has found to be there.

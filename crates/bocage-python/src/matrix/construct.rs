@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use bocage_matrix::{Axis, Matrix, Shape};
 
-use super::argument::{axis, given, missing, number, numbers_of_sequence, real, shape};
+use super::argument::{axis, given, items, missing, number, numbers_of_sequence, real, shape};
 use super::handle::Handle;
 use super::new_object;
 use super::operand::Operand;
@@ -40,7 +40,7 @@ pub(super) fn new(args: Args<'_>) -> Result<Handle> {
 /// The shape that a pair says.
 fn size(object: &Obj) -> Result<Shape> {
     let wrong = || Error::type_error("size must be a pair (rows, columns)");
-    match &object.sequence_items().ok_or_else(wrong)?[..] {
+    match &items(object)?.ok_or_else(wrong)?[..] {
         [rows, columns] => shape(rows, columns),
         _ => Err(wrong()),
     }
@@ -132,9 +132,9 @@ pub(super) fn linspace(state: &State, _class: Ref<'_>, args: Args<'_>) -> Result
 }
 
 pub(super) const CONCAT_DOC: &CStr = c"concat($type, values, axis=0)\n--\n\n\
-    The matrices of a list or tuple one below the other (axis 0) or side by side (axis 1), as a new\n\
-    Matrix. Numbers, and lists of numbers, count as 1x1 and 1xN. KeyError for another axis,\n\
-    ValueError if the shapes don't fit.";
+    The matrices of a sequence one below the other (axis 0) or side by side (axis 1), as a new\n\
+    Matrix. Numbers, and lists of numbers, count as 1x1 and 1xN. Axes -1 and -2 count from the end;\n\
+    another raises ValueError, as do shapes that don't fit.";
 
 static CONCAT: Signature<2> = Signature::new("concat", ["values", "axis"], 1);
 
@@ -142,19 +142,14 @@ pub(super) fn concat(state: &State, _class: Ref<'_>, args: Args<'_>) -> Result<O
     let [Some(values), along] = CONCAT.bind(&args)? else {
         return Err(missing());
     };
-    let items = values.sequence_items().ok_or_else(|| {
-        Error::type_error(format!("values must be a list or tuple of matrices, not {}", values.type_name()))
+    let parts = items(&values)?.ok_or_else(|| {
+        Error::type_error(format!("values must be a sequence of matrices, not {}", values.type_name()))
     })?;
-    if items.is_empty() {
+    if parts.is_empty() {
         return Err(Error::value_error("concat needs at least one matrix"));
     }
-    let along = axis(along)
-        .map_err(|error| match error {
-            Error::New(crate::py::Kind::ValueError, message) => Error::key_error(message),
-            error => error,
-        })?
-        .unwrap_or(Axis::Down);
-    let parts: Vec<Operand<'_>> = items
+    let along = along.map_or(Ok(Axis::Down), |along| axis(&along))?;
+    let parts: Vec<Operand<'_>> = parts
         .iter()
         .map(|item| match Operand::required(state, item)? {
             Operand::Number(number) => Ok(Operand::Row(Matrix::full(Shape::new(1, 1)?, number)?)),

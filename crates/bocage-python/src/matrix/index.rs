@@ -125,7 +125,10 @@ impl Key {
             return Ok(Key { rows: Pick::parse(key)?, columns: Pick::All, alone: true });
         };
         let [rows, columns] = sides else {
-            return Err(Error::key_error("a Matrix index has one dimension (row) or two (row, column)"));
+            return Err(Error::index_error(format!(
+                "a Matrix index has one dimension (row) or two (row, column), not {}",
+                sides.len()
+            )));
         };
         let key = Key { rows: Pick::parse(rows)?, columns: Pick::parse(columns)?, alone: false };
         match (&key.rows, &key.columns) {

@@ -15,7 +15,7 @@ type Me<'a> = This<'a, Handle>;
 fn reduce(this: Me<'_>, args: &Args<'_>, signature: &Signature<2>, reduction: Reduction) -> Result<Obj> {
     let state = this.state()?;
     let [along, mask] = signature.bind(args)?;
-    let along = axis(along)?;
+    let along = given(along).map(|along| axis(&along)).transpose()?;
     let mask = given(mask);
     let mask = mask.as_ref().map(|mask| handle(state, mask, "where")).transpose()?;
     let lent = mask.map(Handle::lend).transpose()?;
