@@ -24,6 +24,22 @@ def test_reading_parts():
     assert m[5:0:-1].tolist() == m.tolist()[5:0:-1]
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 1), (3, 2)])
+def test_length_index_and_iteration_agree_on_vectors_too(shape):
+    m = numbered(*shape)
+    rows = [m[i] for i in range(len(m))]
+    assert rows == list(m) and [type(row) for row in rows] == [type(row) for row in m]
+    assert {type(row) for row in rows} == {Matrix if m.columns > 1 else float}
+    assert [m[i - len(m)] for i in range(len(m))] == rows
+    m[len(m) - 1] = 9
+    assert m[-1] == 9
+    for beyond in [len(m), -len(m) - 1]:
+        with pytest.raises(IndexError):
+            m[beyond]
+        with pytest.raises(IndexError):
+            m[beyond] = 1
+
+
 KEYS = [3, -4, (0, 4), (0, -5), (3, 0), slice(1, 1), (0, slice(9, None)), [], [3], ([0, -4], slice(None)), 2**80, (0, [])]
 PAIRS = [([0], [0]), ([0], 0), (0, [0]), ([0], slice(0, 2)), (slice(0, 2), [0]), ([0], slice(0, 3))]
 

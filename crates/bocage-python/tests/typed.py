@@ -4,9 +4,11 @@ A line with the comment "error" at its end must be refused, every other one
 accepted.
 """
 
+from collections import deque
+from fractions import Fraction
 from typing import Any, assert_type
 
-from bocage import Cown, Matrix, noticeboard, start, wait, when, whencall
+from bocage import Cown, Matrix, WaitResult, noticeboard, quiesce, start, wait, when, whencall
 
 number = Cown(1)
 words = [Cown("a"), Cown("b")]
@@ -94,7 +96,25 @@ number.value = "text"  # error
 assert_type(whencall(len, [number], [1]), Cown[int])
 assert_type(wait(stats=True), list[dict[str, int]])
 assert_type(wait(stats=True, noticeboard=True).noticeboard["key"], Any)
+assert_type(quiesce(1, stats=False, noticeboard=True), dict[str, Any])
 wait(timeout="soon")  # error
+
+
+def looked_up(flag: bool, axis: int | None) -> None:
+    either = wait(stats=flag)
+    assert_type(either, list[dict[str, int]] | dict[str, Any] | WaitResult | None)
+    assert_type(quiesce(stats=flag, noticeboard=flag), list[dict[str, int]] | dict[str, Any] | WaitResult | None)
+    assert_type(matrix.sum(axis), float | Matrix)
+    if axis is not None:
+        assert_type(matrix.sum(axis), Matrix)
+        assert_type(matrix.mean(axis, matrix), Matrix)
+        assert_type(matrix.min(axis), Matrix)
+        assert_type(matrix.max(axis=axis), Matrix)
+        Matrix.concat([matrix], axis)
+    else:
+        Matrix.concat([matrix], axis)  # error
+
+
 noticeboard()["key"] = 1  # error
 
 matrix = Matrix(2, 2, [1, 2, 3, 4])
@@ -102,9 +122,65 @@ assert_type(matrix @ matrix + 1, Matrix)
 assert_type(2 - matrix, Matrix)
 assert_type(matrix.sum(), float)
 assert_type(matrix.sum(axis=0), Matrix)
+matrix.sum(0.5)  # error
+matrix.sum(where=[1])  # error
+matrix.add(matrix, out=matrix).add(1)
+matrix.add(1, matrix)  # error
+matrix.abs(True)  # error
+Matrix.allclose(matrix, matrix, 1, equal_nan=True)
+Matrix.allclose(matrix, 1.0)  # error
+Matrix.allclose(matrix, [1, 1, 1])  # error
+
+flags = [True, False]
+halves = [Fraction(1, 2), Fraction(3, 2)]
+matrix + flags
+matrix - halves
+matrix * [Fraction(1, 2), 3]
+(1, Fraction(1, 2)) / matrix
+matrix @ flags @ halves
+matrix += [1, 2.5]
+matrix < halves
+matrix + "a"  # error
+matrix + ["a"]  # error
+matrix + [[1]]  # error
+matrix @ 2  # error
+matrix @ ["a"]  # error
+matrix < "a"  # error
+
 assert_type(matrix[0, 1], float)
 assert_type(matrix[0:1], Matrix)
+assert_type(matrix[0, 0:1], Matrix)
+assert_type(matrix[flags], Matrix)
 assert_type(matrix[[0, 1], :], Matrix)
+assert_type(matrix[:, [0, 1]], Matrix)
+assert_type(matrix[0], Any)
+for row in matrix:
+    assert_type(row, Any)
+matrix["a"]  # error
+matrix[0, 0, 0]  # error
+matrix[[0], [0]]  # error
+matrix[0] = halves
+matrix[0, 0] = Fraction(1, 2)
+matrix[0:1, [1]] = matrix
+matrix["a"] = 1  # error
+matrix[[0], 0] = 1  # error
+matrix[0] = "a"  # error
+
+Matrix.concat([matrix, [1, 2]])
+Matrix.concat((matrix, [1, Fraction(1, 2)], (3, 4.5), range(2)), -1)
+Matrix.concat(deque([matrix]))
+Matrix.concat([matrix, 1])
+Matrix.concat(matrix)  # error
+Matrix.concat([matrix, "a"])  # error
+Matrix.concat([[matrix]])  # error
+Matrix.zeros(matrix.shape)
+Matrix.zeros(deque([1, 2]))
+Matrix.zeros(3)  # error
+Matrix.vector(halves)
+Matrix.vector(range(3), as_column=True)
+Matrix.vector([[1]])  # error
+Matrix(2, 2, flags)
+Matrix(2, 2, [[1]])  # error
 Matrix("2", 2)  # error
 
 

@@ -82,7 +82,8 @@ pub(super) fn full(state: &State, _class: Ref<'_>, args: Args<'_>) -> Result<Obj
 }
 
 pub(super) const VECTOR_DOC: &CStr = c"vector($type, values, as_column=False)\n--\n\n\
-    A 1xN row of the values, a sequence of numbers, or an Nx1 column of them.";
+    A 1xN row v of the values, a sequence of numbers, or an Nx1 column of them. The elements of the\n\
+    row are v[0, j], as v[0] is all of it; those of the column are v[i].";
 
 static VECTOR: Signature<2> = Signature::new("vector", ["values", "as_column"], 1);
 
@@ -131,9 +132,24 @@ pub(super) fn linspace(state: &State, _class: Ref<'_>, args: Args<'_>) -> Result
     new_object(state, Matrix::from_fn(shape, element)?)
 }
 
+/// What `concat` makes of an item: numbers are matrices, too.
+fn part<'a>(state: &State, item: &'a Obj) -> Result<Operand<'a>> {
+    match Operand::of(state, item)? {
+        Some(Operand::Number(number)) => Ok(Operand::Row(Matrix::row(&[number])?)),
+        Some(part) => Ok(part),
+        None => match numbers_of_sequence(item)? {
+            Some(numbers) => Ok(Operand::Row(Matrix::row(&numbers)?)),
+            None => Err(Error::type_error(format!(
+                "expected a Matrix, a number, or a sequence of numbers, not {}",
+                item.type_name()
+            ))),
+        },
+    }
+}
+
 pub(super) const CONCAT_DOC: &CStr = c"concat($type, values, axis=0)\n--\n\n\
     The matrices of a sequence one below the other (axis 0) or side by side (axis 1), as a new\n\
-    Matrix. Numbers, and lists of numbers, count as 1x1 and 1xN. Axes -1 and -2 count from the end;\n\
+    Matrix. Numbers, and sequences of them, count as 1x1 and 1xN. Axes -1 and -2 count from the end;\n\
     another raises ValueError, as do shapes that don't fit.";
 
 static CONCAT: Signature<2> = Signature::new("concat", ["values", "axis"], 1);
@@ -149,13 +165,7 @@ pub(super) fn concat(state: &State, _class: Ref<'_>, args: Args<'_>) -> Result<O
         return Err(Error::value_error("concat needs at least one matrix"));
     }
     let along = along.map_or(Ok(Axis::Down), |along| axis(&along))?;
-    let parts: Vec<Operand<'_>> = parts
-        .iter()
-        .map(|item| match Operand::required(state, item)? {
-            Operand::Number(number) => Ok(Operand::Row(Matrix::full(Shape::new(1, 1)?, number)?)),
-            part => Ok(part),
-        })
-        .collect::<Result<_>>()?;
+    let parts: Vec<Operand<'_>> = parts.iter().map(|item| part(state, item)).collect::<Result<_>>()?;
     let lent = parts.iter().map(Operand::lend).collect::<Result<Vec<_>>>()?;
     let parts: Vec<&Matrix> = lent.iter().filter_map(|part| part.matrix()).collect();
     new_object(state, Matrix::concat(&parts, along)?)

@@ -8,6 +8,9 @@
 //! | `[i, ..]` or `[i, ..], :` | rows, in that order | a Matrix |
 //! | `:, [j, ..]` | columns, in that order | a Matrix |
 //!
+//! A row vector is no exception, as `len(m)` is the number of rows: `m[i]` goes up to it and gives what iteration
+//! gives, and code for many rows holds for one.
+//!
 //! A list together with anything but `:` is refused: whether it means pairs or a product would be a
 //! guess.
 

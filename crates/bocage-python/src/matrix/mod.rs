@@ -82,7 +82,11 @@ pub(crate) static CLASS: Class<Handle> = Class::new(
       rows * columns numbers in row-major order.\n\n\
       Arithmetic is elementwise. The other operand is a matrix of the same shape, a 1x1, a 1xN row\n\
       or an Mx1 column, which are repeated as needed, a number, or a list or tuple of numbers, which\n\
-      counts as a row. Shapes that don't fit raise ValueError and name both.\n\n\
+      counts as a row. Shapes that don't fit raise ValueError and name both; so does += and its kin\n\
+      where the result is larger than the left side.\n\n\
+      len(m) is the number of rows, and iteration gives each m[i]: row i as a Matrix or, where rows\n\
+      have one element, as those of a column vector, that element as a float. m[i, j] is an element in\n\
+      any case, so v[0, j] reads a row vector.\n\n\
       A Matrix moves between interpreters without a copy: after it went into a cown or a behavior,\n\
       using the old one raises RuntimeError.\n\n\
       >>> m = Matrix(2, 2, [1, 2, 3, 4])\n\
