@@ -88,12 +88,18 @@ def no_default(n: Cown[int], k: int) -> None: ...
 def group_for_one(words: Cown[str]) -> None: ...
 
 
+@when(deque([number]))  # error
+def neither_list_nor_tuple(numbers: list[Cown[int]]) -> None: ...
+
+
 @when(3)  # error
 def no_cown(n: int) -> None: ...
 
 
 number.value = "text"  # error
 assert_type(whencall(len, [number], [1]), Cown[int])
+assert_type(whencall(max, ([number, number], words, (number,), one)), Cown[Any])
+whencall(len, [deque([number])])  # error
 assert_type(wait(stats=True), list[dict[str, int]])
 assert_type(wait(stats=True, noticeboard=True).noticeboard["key"], Any)
 assert_type(quiesce(1, stats=False, noticeboard=True), dict[str, Any])
