@@ -81,6 +81,13 @@ impl Binary {
         left.broadcast(right).ok_or(Error::Broadcast { operation: self.name(), left, right })
     }
 
+    /// `Ok` if the result for operands of shapes `left` and `right` has the shape `own` of the one that it is
+    /// written over.
+    fn fits_in_place(self, own: Shape, left: Shape, right: Shape) -> Result<(), Error> {
+        let result = self.result_shape(left, right)?;
+        if result == own { Ok(()) } else { Err(Error::InPlace { operation: self.name(), left, right, result }) }
+    }
+
     /// Runs `loops` with this operation as a type of its own, so that each gets its own machine
     /// code.
     #[inline]
@@ -372,11 +379,10 @@ impl Matrix {
     ///
     /// # Errors
     ///
-    /// [`Error::Broadcast`], or [`Error::Mismatch`] if the result would be larger than `self`.
+    /// [`Error::Broadcast`], or [`Error::InPlace`] if the result would be larger than `self`.
     pub fn apply<'a>(&mut self, operation: Binary, right: impl Into<Operand<'a>>) -> Result<(), Error> {
         let right = right.into();
-        let shape = operation.result_shape(self.shape(), right.shape())?;
-        self.shape().must_be("what is updated in place", shape)?;
+        operation.fits_in_place(self.shape(), self.shape(), right.shape())?;
         operation.with((self, right));
         Ok(())
     }
@@ -388,8 +394,7 @@ impl Matrix {
     /// As [`Matrix::apply`].
     pub fn apply_reversed<'a>(&mut self, operation: Binary, left: impl Into<Operand<'a>>) -> Result<(), Error> {
         let left = left.into();
-        let shape = operation.result_shape(left.shape(), self.shape())?;
-        self.shape().must_be("what is updated in place", shape)?;
+        operation.fits_in_place(self.shape(), left.shape(), self.shape())?;
         operation.with(Reversed((self, left)));
         Ok(())
     }

@@ -36,6 +36,17 @@ pub enum Error {
         /// Shape of the right operand.
         right: Shape,
     },
+    /// A result that is larger than the operand it was to be written over.
+    InPlace {
+        /// What was to be done.
+        operation: &'static str,
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+        /// Shape of the result.
+        result: Shape,
+    },
     /// A matrix that has to have a given shape has another.
     Mismatch {
         /// What the matrix was to serve as: `out`, `mask`, ...
@@ -94,6 +105,12 @@ impl fmt::Display for Error {
             Error::Memory { bytes } => write!(f, "no memory for a matrix of {bytes} bytes"),
             Error::Broadcast { operation, left, right } => {
                 write!(f, "{operation}: shapes {left} and {right} do not broadcast")
+            }
+            Error::InPlace { operation, left, right, result } => {
+                write!(
+                    f,
+                    "{operation}: the result of shapes {left} and {right} is {result}, too large to be written in place"
+                )
             }
             Error::Mismatch { role, expected, given } => {
                 write!(f, "{role} has shape {given}, but has to be {expected}")

@@ -398,7 +398,7 @@ fn what_does_not_fit_is_refused_and_writes_nothing() {
     let mut row = Matrix::row(&[1.0, 2.0, 3.0]).unwrap();
     assert_eq!(
         text(row.apply(Binary::Add, &a).unwrap_err()),
-        "what is updated in place has shape 1x3, but has to be 2x3"
+        "add: the result of shapes 1x3 and 2x3 is 2x3, too large to be written in place"
     );
     assert_eq!(text(b.matmul_into(&a, &mut out).unwrap_err()), "out has shape 2x2, but has to be 3x3");
     assert_eq!(text(a.reduce(Reduction::Sum, Some(&b)).unwrap_err()), "mask has shape 3x2, but has to be 2x3");
