@@ -45,10 +45,10 @@ impl<T> Apart<T> {
     };
     /// By the offset, in steps.
     const VTABLES: [Vtable; 4] = [
-        Vtable::of_cown(Self::free::<0>),
-        Vtable::of_cown(Self::free::<1>),
-        Vtable::of_cown(Self::free::<2>),
-        Vtable::of_cown(Self::free::<3>),
+        Vtable::of_cown(Self::free::<0>, mem::needs_drop::<T>()),
+        Vtable::of_cown(Self::free::<1>, mem::needs_drop::<T>()),
+        Vtable::of_cown(Self::free::<2>, mem::needs_drop::<T>()),
+        Vtable::of_cown(Self::free::<3>, mem::needs_drop::<T>()),
     ];
 
     /// Memory for a block, and its vtable, which gives it back.

@@ -61,6 +61,8 @@ pub(crate) const BATCHED: u32 = 1 << 31;
 pub(crate) struct Vtable {
     /// Drops the value and frees the memory. Nobody can reach it any more.
     pub(crate) free: unsafe fn(NonNull<CownHeader>),
+    /// Whether to drop the value may be the end of other cowns.
+    pub(crate) nests: bool,
     /// The rest is for behaviors.
     pub(crate) run: unsafe fn(NonNull<Header>, Mode, &mut Owed) -> Ran,
     /// Of a reader in turn; see [`Header::run_in_turn`].
@@ -77,9 +79,10 @@ pub(crate) struct Vtable {
 
 impl Vtable {
     /// Of a cown that is no behavior's result.
-    pub(crate) const fn of_cown(free: unsafe fn(NonNull<CownHeader>)) -> Self {
+    pub(crate) const fn of_cown(free: unsafe fn(NonNull<CownHeader>), nests: bool) -> Self {
         Self {
             free,
+            nests,
             run: |_, _, _| unreachable!("a cown does not run"),
             run_in_turn: Self::never_in_turn,
             ready: |_, _| unreachable!("a cown is never ready"),

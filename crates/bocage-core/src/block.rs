@@ -180,6 +180,7 @@ where
             ready_in_row: Front::<E, R, B>::ready_in_row,
             stalled: Front::<E, R, B>::stalled,
             home: Front::<E, R, B>::home,
+            nests: mem::needs_drop::<R>() || mem::needs_drop::<E>(),
             name: B::name,
         }
     };

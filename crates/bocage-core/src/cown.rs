@@ -9,6 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::apart::Apart;
 use crate::behavior::{Header, Vtable};
+use crate::end;
 use crate::slot::{Tail, Word};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -217,12 +218,12 @@ impl CownHeader {
         // SAFETY: passed on.
         unsafe {
             if Self::give_up(this) {
-                Self::end(this);
+                end::end(this);
             }
         }
     }
 
-    /// The same, but that the cown is left to the caller to [end](Self::end) if it says `true`.
+    /// The same, but that the cown is left to the caller to [end](end::end) if it says `true`.
     ///
     /// # Safety
     ///
@@ -254,16 +255,6 @@ impl CownHeader {
                 Err(now) => refs = now,
             }
         }
-    }
-
-    /// Frees the cown.
-    ///
-    /// # Safety
-    ///
-    /// Nobody can reach it any more.
-    pub(crate) unsafe fn end(this: NonNull<Self>) {
-        // SAFETY: passed on; the vtable was made for this block's types.
-        unsafe { (this.as_ref().vtable.free)(this) }
     }
 
     /// Whether the caller's reference is the only one, so that nobody can enqueue any more.

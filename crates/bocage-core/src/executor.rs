@@ -144,7 +144,8 @@ pub struct Home {
 
 /// Runs ready behaviors, on threads of its own choice.
 ///
-/// Each behavior's block holds its executor by value, so this should be as small as a pointer. Neither
+/// Each behavior's block holds its executor by value, so this should be as small as a pointer; and it is aligned to 8 bytes at
+/// most, or scheduling does not compile. Neither
 /// method may block or run the behavior recursively without bound: [`Ready::run`] calls `handed_over`, so
 /// an executor that ran it there and then would use stack for each behavior of a chain.
 ///
@@ -224,7 +225,12 @@ mod inline {
 
     /// Runs `ready` and all that follows from it, or leaves it to a call further up the stack.
     pub(super) fn run(ready: Ready) {
-        QUEUE.with_borrow_mut(|q| q.push_back(ready));
+        let mut ready = Some(ready);
+        // If the thread is ending and has no locals any more, it does without.
+        if QUEUE.try_with(|queue| queue.borrow_mut().extend(ready.take())).is_err() {
+            let _mark = enter_worker();
+            return ready.into_iter().for_each(Ready::run);
+        }
         if RUNNING.replace(true) {
             return;
         }

@@ -11,6 +11,37 @@ thread_local! {
     static HELP: Cell<Option<fn() -> bool>> = const { Cell::new(None) };
 }
 
+thread_local! {
+    static STEP: Cell<Option<fn() -> bool>> = const { Cell::new(None) };
+}
+
+/// For as long as it lives futures are polled by [`step_while_polled`]'s rule.
+#[derive(Debug)]
+pub struct Stepping {
+    before: Option<fn() -> bool>,
+    _not_send: PhantomData<*const ()>,
+}
+
+/// From now on, when the current thread polls a future for a cown that it can't have yet, that calls `step`, again and again,
+/// until it has the cown or there was nothing to do, which `step` says by `false`. Then its waker is woken at once, since nobody
+/// else would have it polled again: for a thread that runs the behaviors it awaits, and nothing else does.
+pub fn step_while_polled(step: fn() -> bool) -> Stepping {
+    Stepping { before: STEP.replace(Some(step)), _not_send: PhantomData }
+}
+
+impl Drop for Stepping {
+    fn drop(&mut self) {
+        STEP.set(self.before);
+    }
+}
+
+/// Steps until it is `done`, or nothing is left to do; whether the thread has such a rule.
+pub(crate) fn step_until(done: impl Fn() -> bool) -> bool {
+    let step = STEP.get();
+    while !done() && step.is_some_and(|step| step()) {}
+    step.is_some()
+}
+
 /// For as long as it lives a blocked thread calls what [`help_while_waiting`] was given.
 #[derive(Debug)]
 pub struct Helping {

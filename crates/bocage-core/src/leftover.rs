@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use crate::cown::CownHeader;
+use crate::end::end;
 
 /// Cowns that nobody can reach any more, to be freed by whoever is in phase 1 when that is over. For to drop their values
 /// is the program's own code, which may schedule on the very cowns that others find the enqueuer in line for.
@@ -35,7 +36,7 @@ impl Drop for Leftover {
             // SAFETY: put there by `unkeep`, once.
             unsafe {
                 self.0 = cown.as_ref().word.noted().map(NonNull::cast);
-                CownHeader::end(cown);
+                end(cown);
             }
         }
     }

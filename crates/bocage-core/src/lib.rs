@@ -39,7 +39,7 @@
 //! - `batch.rs`, several behaviors scheduled as one; `scope.rs`, behaviors that borrow from the stack.
 //! - `executor.rs`, where ready behaviors go; `request.rs` and `shape.rs`, what a Rust program asks for, `guard.rs` and
 //!   `guards.rs`, what it gets; `handle.rs`, results.
-//! - `pool.rs`, where blocks come from; `prefetch.rs`, which of their lines are asked for early; `apart.rs`, where in its memory a
+//! - `end.rs`, the end of a cown whose value holds others; `pool.rs`, where blocks come from; `prefetch.rs`, which of their lines are asked for early; `apart.rs`, where in its memory a
 //!   cown stands; `stall.rs`, waiting for a thread
 //!   that was stopped in the middle of its enqueue; `stage.rs`, looking at what runs and at what waits for it,
 //!   and `outside.rs`, at what holds cowns elsewhere.
@@ -55,7 +55,8 @@
 //!   microseconds, a body's end waits for that: `stage.rs`.)
 //! - An enqueue waits only for a thread that is in the middle of its own enqueue on the same cown, which may wait for another
 //!   one in turn.
-//! - One block for each behavior, and so one allocation at most; none for a handle, a request or a release.
+//! - One block for each behavior, and so one allocation at most; none for a handle, a request or a release. (A list of requests
+//!   that are no cowns takes one for its shape, if its members have one, and one for its guards.)
 
 mod acquire;
 mod apart;
@@ -63,6 +64,7 @@ mod batch;
 mod behavior;
 mod block;
 mod cown;
+mod end;
 mod executor;
 mod grant;
 mod guard;
@@ -98,7 +100,7 @@ pub use guard::{Guard, ReadGuard};
 pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesMut};
 pub use handle::{Failure, Handle, Outcome, Panic, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
 pub use hold::{Acquire, Acquired, acquire, try_acquire};
-pub use idle::{Helping, help_while_waiting};
+pub use idle::{Helping, Stepping, help_while_waiting, step_while_polled};
 pub use outside::Outside;
 pub use quietly::quietly;
 pub use request::{Held, Read, Requests, read};

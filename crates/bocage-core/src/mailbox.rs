@@ -198,6 +198,9 @@ impl Claim {
     /// The token, which comes once.
     pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Ready> {
         let waker = context.waker();
+        if idle::step_until(|| self.mailbox.has_arrived()) && !self.mailbox.has_arrived() {
+            waker.wake_by_ref();
+        }
         if !self.mailbox.has_arrived() {
             if self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
                 return Poll::Pending;

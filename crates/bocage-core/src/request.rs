@@ -36,7 +36,7 @@ use crate::slot::Slot;
 /// | `&[Cown<T>; N]` | `[Guard<T>; N]` |
 /// | `read(&cowns)`, of one of these two lines | `ReadGuards<T>`, `[ReadGuard<T>; N]` |
 /// | `[A; N]` of requests | `[A's; N]` |
-/// | `&[A]`, `Vec<A>`, `&Vec<A>` of requests | `Vec<A's>` |
+/// | `&[A]`, `Vec<A>`, `&Vec<A>` of requests | `Vec<A's>`, which is one allocation more |
 /// | `()` and empty ones | themselves, and the behavior runs at once |
 ///
 /// A cown that is named more than once, wherever in the request, is acquired once: to write, if one of the names

@@ -3,6 +3,8 @@
 
 mod pool;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use bocage_core::{Cown, Inline, try_acquire, when_on};
@@ -62,4 +64,59 @@ fn a_million_results_that_each_wait_for_the_one_before_are_freed_on_a_small_stac
         when_on(pool.way(), &last, |n| *n).wait().unwrap()
     });
     assert_eq!(seen, LINKS);
+}
+
+#[test]
+fn a_million_cowns_that_each_hold_the_next_are_freed_on_a_small_stack() {
+    /// A list, and who counts its ends.
+    struct Node(Option<Cown<Node>>, Arc<AtomicU64>);
+    impl Drop for Node {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let list = |ends: &Arc<AtomicU64>| {
+        (0..LINKS).fold(None, |next, _| Some(Cown::new(Node(next, ends.clone())))).expect("it is long")
+    };
+    let ends = Arc::new(AtomicU64::new(0));
+    // By the last handle; by a behavior that has the first; in the value of another; as a result.
+    let ways: [fn(Cown<Node>); 4] = [
+        drop,
+        |list| {
+            let first = list.clone();
+            when_on(Inline, &first, move |_| drop(list)).wait().unwrap();
+        },
+        |list| {
+            let cown = Cown::new(vec![list]);
+            when_on(Inline, &cown, |mut lists| lists.clear()).wait().unwrap();
+        },
+        |list| drop(when_on(Inline, (), |()| list)),
+    ];
+    for (at, way) in (1..).zip(ways) {
+        let list = list(&ends);
+        on_a_small_stack(move || way(list));
+        assert_eq!(ends.load(Ordering::Relaxed), at * LINKS);
+    }
+}
+
+/// What ends inside an end is over when the handle is gone, as long as it is not too deep.
+#[test]
+fn a_value_in_a_value_ends_where_its_handle_does() {
+    struct Tells(Arc<AtomicU64>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    struct Outer(Option<Cown<Tells>>, Arc<AtomicU64>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            self.0 = None;
+            assert_eq!(self.1.load(Ordering::Relaxed), 1);
+        }
+    }
+    let told = Arc::new(AtomicU64::new(0));
+    let outer = Cown::new(Outer(Some(Cown::new(Tells(told.clone()))), told.clone()));
+    drop(Cown::new(outer));
+    assert_eq!(told.load(Ordering::Relaxed), 1);
 }

@@ -4,6 +4,10 @@
 //! sees what the other wrote. If the operating system can make all threads of the process pass a fence at a moment of
 //! our choice (Linux: membarrier(2), expedited), then the frequent side may leave its own out: it only must not be
 //! reordered by the compiler. Where it cannot, both sides fence.
+//!
+//! Which it is, is found out once. If the system is forbidden to do it later, as by a sandbox that a program enters when it has
+//! started a runtime, the rare side learns so and gives up: what is kept back is not rescued any more, and waits for the end of
+//! the body that keeps it.
 
 #[cfg(not(loom))]
 use std::sync::atomic::compiler_fence;

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::num::NonZero;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -243,12 +244,16 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Workers`] for a count that makes no sense; [`Error::Spawn`] and [`Error::Start`], which
-    /// name the worker, if one could not be started. The others are then stopped, and have ended when this
+    /// name the worker, if one could not be started, be it for its name. The others are then stopped, and have ended when this
     /// returns.
     pub fn build(self) -> Result<Runtime, Error> {
         let count = self.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
         if count == 0 || count > MAX_WORKERS {
             return Err(Error::Workers(count));
+        }
+        if self.name_prefix.contains('\0') {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "a thread's name has no NUL in it");
+            return Err(Error::Spawn { worker: 0, source });
         }
         let shared = Shared::take(count);
         let generation = shared.ledger.next_generation();

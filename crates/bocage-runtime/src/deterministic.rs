@@ -44,7 +44,7 @@
 //! Behaviors become ready as they do on any executor: in the order of scheduling on each cown. From those that are
 //! ready the seed picks the next one, each with the same probability. It does so
 //!
-//! - when the program waits for a handle, until that one is done, and perhaps some more;
+//! - when the program waits for a handle or awaits it, until that one is done, and perhaps some more;
 //! - when the program is over, until nothing is left;
 //! - after each `when` or batch, in the program and in bodies: as on a machine of many processors, others may have run
 //!   before the next line does. How eager they are (from never to mostly) the seed says too.
@@ -56,7 +56,8 @@
 //!
 //! - It schedules by `bocage::when`, or by [`Program::when`]; what it schedules on a [`Runtime`](crate::Runtime) runs
 //!   there, on real threads.
-//! - Its cowns are its own: what it waits for must come about on this thread, or the wait panics.
+//! - Its cowns are its own: what it waits for must come about on this thread, or the wait panics. What it awaits is polled again
+//!   and again until it does.
 //! - It holds no lock and no `RefCell` borrow across a `when` that a behavior takes as well: that one may run
 //!   right there, on the same thread.
 //! - It does the same each time, if the order is the same: time, random numbers and addresses must not decide.
@@ -71,7 +72,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use bocage_core::{Executor, Handle, Ready, Receipt, Requests, enter_worker, help_while_waiting, schedule_on};
+use bocage_core::{
+    Executor, Handle, Ready, Receipt, Requests, Scope, ScopedHandle, enter_worker, help_while_waiting, schedule_on,
+    step_while_polled,
+};
 
 use crate::batch::Batch;
 use crate::error::Error;
@@ -128,6 +132,7 @@ pub fn replay<T>(seed: u64, program: impl FnOnce() -> T) -> T {
 fn run<T>(seed: u64, program: impl FnOnce() -> T) -> Result<T, String> {
     let entered = Entered::new(seed);
     let _helping = help_while_waiting(help);
+    let _stepping = step_while_polled(step);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let value = program();
         // What can never run is told below.
@@ -212,10 +217,16 @@ fn help() -> bool {
     true
 }
 
+/// What the thread does while the program polls a future of ours that is not ready.
+fn step() -> bool {
+    Program::current().is_some_and(|program| program.step())
+}
+
 impl Program {
     /// The one whose [`explore`] or [`replay`] runs on the calling thread.
     pub fn current() -> Option<Self> {
-        CURRENT.with_borrow(Clone::clone)
+        // A thread that is ending has no locals any more, and runs no program.
+        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
     }
 
     /// The seed that it runs with.
@@ -259,6 +270,25 @@ impl Program {
         let receipt = self.schedule(|executor| schedule_on(executor, requests, body));
         self.pause();
         receipt
+    }
+
+    /// [`when`](Self::when) in a scope of the core's, for a body that may borrow what outlives that.
+    pub fn when_in<'scope, Q, R, F>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        requests: Q,
+        body: F,
+    ) -> ScopedHandle<'scope, R>
+    where
+        Q: Requests,
+        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'scope,
+    {
+        let note = self.note::<Q, F>(&requests);
+        let body = move |guards: Q::Guards<'_>| note.run(|| watched(|| body(guards)));
+        let handle = self.schedule(|executor| scope.when_on(executor, requests, body));
+        self.pause();
+        handle
     }
 
     /// As [`Runtime::batch`](crate::Runtime::batch).

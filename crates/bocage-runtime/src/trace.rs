@@ -29,7 +29,8 @@
 //! trace pays for a look at a flag when it schedules, when it runs and when it hands over. One that traces pays for two
 //! looks at the clock and a lock that nobody else takes, or, for what is pinned, no other than threads that pump.
 //! Behaviors that come in by [`admit`](crate::Runtime::admit), as those of the Python layer do, have a slice, but no
-//! name of their own nor a time of waiting. Each runtime has its own trace: what a thread runs for two of them is in two,
+//! name of their own nor a time of waiting; nor have those whose body is not called, since they are cancelled or the result
+//! that they asked for is not there. Each runtime has its own trace: what a thread runs for two of them is in two,
 //! and no arrow leads from one to the other.
 
 use std::any::type_name;

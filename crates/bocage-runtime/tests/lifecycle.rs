@@ -427,6 +427,12 @@ fn worker_counts_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_name_that_no_thread_can_have_is_refused() {
+    let refused = Builder::new().workers(2).name_prefix("a\0b").build();
+    assert!(matches!(refused, Err(Error::Spawn { worker: 0, .. })));
+}
+
+#[test]
 fn runtimes_nest() {
     let outer = runtime(1);
     let sum = outer.when((), |()| {

@@ -133,14 +133,14 @@ pub fn batch<T>(add: impl FnOnce(&mut Batch) -> T) -> T {
 }
 
 /// Where what the calling thread schedules runs.
-enum Place {
+pub(crate) enum Place {
     Runtime(RuntimeRef),
     Program(Program),
 }
 
 impl Place {
     #[inline]
-    fn current() -> Self {
+    pub(crate) fn current() -> Self {
         RuntimeRef::current().map_or_else(Self::outside, Self::Runtime)
     }
 
@@ -148,12 +148,6 @@ impl Place {
     fn outside() -> Self {
         Program::current().map_or_else(|| Self::Runtime(default_runtime().reference()), Self::Program)
     }
-}
-
-/// Where what is no deterministic program's schedules.
-#[inline]
-pub(crate) fn current_or_default() -> RuntimeRef {
-    RuntimeRef::current().unwrap_or_else(|| default_runtime().reference())
 }
 
 /// Blocks until nothing is scheduled and unfinished on the [`default_runtime`], at most for `timeout`. What

@@ -2,7 +2,7 @@
 
 use bocage_core::{Requests, ScopedHandle};
 
-use crate::default::current_or_default;
+use crate::default::Place;
 
 /// Opens a scope for behaviors whose bodies borrow from the stack, and returns when all of them are done, with their
 /// cowns released: also those that they scheduled in it, and also if `f` panics.
@@ -50,6 +50,9 @@ impl<'scope> Scope<'scope, '_> {
         R: Send + 'static,
         F: for<'a> FnOnce(Q::Guards<'a>) -> R + Send + 'scope,
     {
-        bocage_runtime::Scope::new(self.0, current_or_default()).when(requests, body)
+        match Place::current() {
+            Place::Runtime(runtime) => bocage_runtime::Scope::new(self.0, runtime).when(requests, body),
+            Place::Program(program) => program.when_in(self.0, requests, body),
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! Which runtime `when` takes, and what becomes of the default one.
 
+use std::cell::RefCell;
 use std::env;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bocage::{Builder, Cown, Error, RuntimeRef, batch, default_runtime, quiesce, spawn, when};
+use bocage::{Builder, Cown, Error, RuntimeRef, acquire, batch, default_runtime, quiesce, spawn, when};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -143,4 +144,47 @@ fn nothing_starts_before_the_first_use() {
     assert_eq!(threads(), before);
     drop(when(&cown, |n| *n));
     assert!(before == 0 || threads() > before);
+}
+
+/// A thread's locals go one after the other when it ends, and those of ours may be gone already.
+#[test]
+fn what_the_last_locals_of_a_thread_do_is_done() {
+    /// Does that when it is dropped.
+    struct Late(Option<Box<dyn FnOnce()>>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            self.0.take().expect("it was set")();
+        }
+    }
+    thread_local! {
+        static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+    }
+    let cown = Cown::new(0);
+    let acts: [fn(Cown<i32>) -> Box<dyn FnOnce()>; 6] = [
+        |cown| Box::new(move || spawn(&cown, |mut n| *n += 1)),
+        |cown| Box::new(move || _ = when(&cown, |mut n| *n += 1)),
+        |cown| Box::new(move || batch(|batch| batch.spawn(&cown, |mut n| *n += 1))),
+        |cown| Box::new(move || *acquire(&cown).wait().guards() += 1),
+        |cown| Box::new(move || bocage_core::spawn_on(bocage_core::Inline, &cown, |mut n| *n += 1)),
+        |cown| {
+            let held = acquire(&cown).wait();
+            bocage_core::spawn_on(bocage_core::Inline, &cown, |mut n| *n += 1);
+            Box::new(move || drop(held))
+        },
+    ];
+    for (at, act) in (1..).zip(acts) {
+        let last = cown.clone();
+        std::thread::spawn(move || {
+            // The first local, and so the last to go.
+            LATE.set(Some(Late(None)));
+            // Those of ours.
+            when(&last, |_| ()).wait().unwrap();
+            bocage_core::spawn_on(bocage_core::Inline, &last, |_| ());
+            bocage::deterministic::replay(1, || ());
+            LATE.with_borrow_mut(|late| late.as_mut().unwrap().0 = Some(act(last)));
+        })
+        .join()
+        .unwrap();
+        assert_eq!(when(&cown, |n| *n).wait().unwrap(), at, "{at}");
+    }
 }

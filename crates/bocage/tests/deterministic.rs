@@ -1,14 +1,21 @@
 //! What a deterministic program promises: any order that could be, the same one for the same seed, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use bocage::deterministic::{Program, explore, replay};
-use bocage::{Cown, Error, Failure, Handle, RuntimeRef, quiesce, read, try_acquire, when};
+use bocage::{Cown, Error, Failure, Handle, RuntimeRef, acquire, quiesce, read, scope, try_acquire, when};
 
 type Log = Arc<Mutex<Vec<u32>>>;
+
+/// More than anything here takes, so that a hang is a failure.
+const LONG: Duration = Duration::from_secs(60);
 
 fn log() -> (Log, impl Fn(u32)) {
     let log = Log::default();
@@ -190,20 +197,38 @@ fn a_failed_program_leaves_nothing_behind() {
 
 #[test]
 fn handles_tell_of_what_was_cancelled_as_the_program_failed() {
-    let kept = Mutex::new(None::<Handle<()>>);
-    let ran = AtomicUsize::new(0);
-    message(|| {
-        explore(0..100, || {
-            *kept.lock().unwrap() = Some(when((), |()| ()));
-            ran.fetch_add(1, Ordering::Relaxed);
-            if ran.load(Ordering::Relaxed) == 3 {
+    // How often it had run when the program failed, and how often it was cancelled then.
+    let (mut ran, mut cancelled) = (0, 0);
+    for seed in 0..40 {
+        let mut kept = None::<Handle<()>>;
+        let failure = message(|| {
+            replay(seed, || {
+                kept = Some(when((), |()| ()));
                 panic!("on purpose");
-            }
+            });
+        });
+        assert!(failure.contains("on purpose"), "{failure}");
+        match kept.unwrap().wait() {
+            Ok(()) => ran += 1,
+            Err(Failure::Cancelled) => cancelled += 1,
+            Err(failure) => panic!("{failure} with seed {seed}"),
+        }
+    }
+    assert!(ran > 0 && cancelled > 0, "{ran} ran, {cancelled} were cancelled");
+}
+
+#[test]
+fn exploring_stops_at_the_first_seed_that_fails() {
+    let mut seeds = Vec::new();
+    let failure = message(|| {
+        explore(10..100, || {
+            let seed = Program::current().unwrap().seed();
+            seeds.push(seed);
+            assert!(seed < 12, "on purpose");
         });
     });
-    assert_eq!(ran.into_inner(), 3, "it stops at the first seed that fails");
-    let last = kept.into_inner().unwrap().unwrap().wait();
-    assert!(matches!(last, Ok(()) | Err(Failure::Cancelled)), "{last:?}");
+    assert!(failure.contains("seed 12"), "{failure}");
+    assert_eq!(seeds, [10, 11, 12]);
 }
 
 #[test]
@@ -270,14 +295,89 @@ fn a_behavior_is_no_place_to_wait_nor_to_explore() {
 
 #[test]
 fn nothing_runs_on_the_default_runtime_and_replay_returns_the_programs_value() {
-    let here = std::thread::current().id();
+    let here = thread::current().id();
     let thread = replay(3, || {
         let inner = when((), |()| {
             assert_eq!(RuntimeRef::current(), None);
-            when((), |()| std::thread::current().id())
+            when((), |()| thread::current().id())
         });
         inner.wait().unwrap().wait().unwrap()
     });
     assert_eq!(thread, here);
-    assert_ne!(when((), |()| std::thread::current().id()).wait().unwrap(), here);
+    assert_ne!(when((), |()| thread::current().id()).wait().unwrap(), here);
+}
+
+#[test]
+fn a_scope_runs_in_the_program_that_opens_it() {
+    let mut orders = BTreeSet::new();
+    explore(0..100, || {
+        let here = thread::current().id();
+        let (cown, order) = (Cown::new(Vec::new()), Mutex::new(Vec::new()));
+        let result = scope(|s| {
+            for number in 0..3 {
+                s.when((), move |()| number).cown();
+                let order = &order;
+                s.when(&Cown::new(0), move |_| order.lock().unwrap().push(number));
+            }
+            let again = &cown;
+            s.when(&cown, move |mut list| {
+                assert_eq!(thread::current().id(), here);
+                s.when(again, |mut list| list.push(2));
+                list.push(1);
+            });
+            s.when((), |()| 5).wait().unwrap()
+        });
+        assert_eq!(result, 5);
+        assert_eq!(*acquire(&cown).wait().guards(), [1, 2]);
+        orders.insert(order.into_inner().unwrap());
+    });
+    assert_eq!(orders.len(), 6, "all orders come: {orders:?}");
+    let failure = message(|| replay(3, || scope(|s| drop(s.when((), |()| panic!("on purpose"))))));
+    assert!(failure.contains("seed 3") && failure.contains("on purpose"), "{failure}");
+}
+
+/// Polls until it is ready, whenever the thread is unparked.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    let begun = Instant::now();
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park_timeout(LONG),
+        }
+        assert!(begun.elapsed() < LONG, "nobody woke it");
+    }
+}
+
+#[test]
+fn what_a_program_awaits_comes_about_as_it_is_polled() {
+    explore(0..50, || {
+        let cown = Cown::new(1);
+        for _ in 0..3 {
+            when(&cown, |mut n| *n += 1);
+        }
+        let mut held = block_on(acquire(&cown));
+        assert_eq!(*held.guards(), 4);
+        // This one is ready only when the cown is let go of.
+        let mut doubled = when(&cown, |n| *n * 2).into_future();
+        let mut polls = 0;
+        let doubled = block_on(poll_fn(|context| {
+            polls += 1;
+            if polls == 3 {
+                *held.guards() += 1;
+            } else if polls == 4 {
+                // In its place: one that nobody waits for.
+                held = block_on(acquire(&Cown::new(0)));
+            }
+            Pin::new(&mut doubled).poll(context)
+        }));
+        assert_eq!((doubled.unwrap(), polls), (10, 4));
+    });
 }

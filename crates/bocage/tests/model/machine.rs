@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use bocage::deterministic::replay;
-use bocage::{Batch, Builder, Cown, Guard, Handle, ReadGuard, RuntimeRef, acquire, quiesce, read, when};
+use bocage::{Batch, Builder, Cown, Guard, Handle, ReadGuard, ReadGuards, RuntimeRef, acquire, quiesce, read, when};
 
-use crate::program::{Id, MOST_READS, Place, Program, Step};
+use crate::program::{Behavior, Id, MOST_READS, Place, Program, Step};
 use crate::reference::{self, Seen, State};
 
 /// No program of these takes as long as that, or else it hangs. In milliseconds.
@@ -165,7 +165,7 @@ impl Scene {
     fn schedule(self: &Arc<Self>, author: &mut Author, id: Id, batch: &mut Option<&mut Batch>) {
         let behavior = &self.program.behaviors[id];
         let of = |places: &[Place]| -> Vec<Cown<Cell>> { places.iter().map(|p| author.cowns[p].clone()).collect() };
-        let (writes, reads) = (of(&behavior.writes), of(&behavior.reads));
+        let (writes, reads, again) = (of(&behavior.writes), of(&behavior.reads), of(&behavior.again));
         // Without its author's cowns if it needs none: the references that a body holds are not to be all that keeps
         // a cown.
         let cowns = if behavior.steps.is_empty() { BTreeMap::new() } else { author.cowns.clone() };
@@ -181,6 +181,12 @@ impl Scene {
         }
         const { assert!(MOST_READS == 3) };
         let handle: Handle<Cell> = match (&writes[..], &reads[..]) {
+            (w, r) if !again.is_empty() => {
+                schedule!((read(&again), w, read(r)), (again, w, r) => {
+                    scene.named_again(id, again);
+                    scene.body(id, past, w.into_iter().collect(), r.into_iter().collect())
+                })
+            }
             ([], []) => schedule!((), () => scene.body(id, past, vec![], vec![])),
             ([w], []) => schedule!(w, w => scene.body(id, past, vec![w], vec![])),
             ([], [r]) => schedule!(read(r), r => scene.body(id, past, vec![], vec![r])),
@@ -198,6 +204,16 @@ impl Scene {
         author.cowns.insert(Place::Result(id), handle.cown());
         if id.is_multiple_of(2) && self.results[id].set(handle.into_cown()).is_err() {
             self.fault(format!("#{id} was scheduled twice"));
+        }
+    }
+
+    /// What a behavior names once more is an alias if it writes that, and has the value otherwise.
+    fn named_again(&self, id: Id, again: ReadGuards<'_, Cell>) {
+        let Behavior { writes, again: places, .. } = &self.program.behaviors[id];
+        for (place, guard) in places.iter().zip(again) {
+            if guard.is_alias() != writes.contains(place) {
+                self.fault(format!("#{id} has the wrong guard for {place:?}, which it names more than once"));
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Step {
 pub struct Behavior {
     pub writes: Vec<Place>,
     pub reads: Vec<Place>,
+    /// Those of these that it names once more, to read.
+    pub again: Vec<Place>,
     /// After it has changed what it writes.
     pub panics: bool,
     /// What its body schedules.
@@ -181,10 +183,13 @@ fn resolve_steps(
             let id = behaviors.len();
             let mut written: BTreeSet<Place> = BTreeSet::new();
             let mut read: BTreeSet<Place> = BTreeSet::new();
+            let mut again = Vec::new();
             for DraftAsk { index, of_all, reads } in &draft.asks {
                 let place = *index.get(if *of_all { &known[..] } else { &known[..cowns] });
-                // The first to be named decides, as no request may name a cown twice.
-                if !written.contains(&place) && !read.contains(&place) {
+                // The first to be named decides what it is for.
+                if written.contains(&place) || read.contains(&place) {
+                    again.push(place);
+                } else {
                     if *reads && read.len() < MOST_READS {
                         read.insert(place)
                     } else {
@@ -193,7 +198,7 @@ fn resolve_steps(
                 }
             }
             let (writes, reads) = (written.into_iter().collect(), read.into_iter().collect());
-            behaviors.push(Behavior { writes, reads, panics: draft.panics, steps: Vec::new(), author });
+            behaviors.push(Behavior { writes, reads, again, panics: draft.panics, steps: Vec::new(), author });
             let inner = resolve_steps(cowns, behaviors, Some(id), &draft.steps, known.clone());
             behaviors[id].steps = inner;
             known.push(Place::Result(id));
@@ -239,9 +244,14 @@ impl Program {
                 }
             };
             for id in step.members() {
-                let Behavior { writes, reads, panics, steps, .. } = &self.behaviors[*id];
+                let Behavior { writes, reads, again, panics, steps, .. } = &self.behaviors[*id];
                 let panics = if *panics { ", panics" } else { "" };
-                writeln!(f, "{:w$}#{id} writes {writes:?}, reads {reads:?}{panics}", "", w = 2 * inside)?;
+                writeln!(
+                    f,
+                    "{:w$}#{id} writes {writes:?}, reads {reads:?}, names again {again:?}{panics}",
+                    "",
+                    w = 2 * inside
+                )?;
                 self.write_steps(f, steps, inside + 1)?;
             }
         }
