@@ -32,8 +32,9 @@ impl<T> Apart<T> {
     const LINE: usize = 64;
     const STEP: usize = 16;
     const STEPS: usize = Self::LINE / Self::STEP;
-    /// A value of stricter alignment is on another line than the header anyway.
-    const IS: bool = align_of::<CownBox<T>>() <= Self::STEP;
+    /// A value of stricter alignment is on another line than the header anyway; and where pointers are shorter, `word` stands
+    /// elsewhere, and memory may.
+    const IS: bool = align_of::<CownBox<T>>() <= Self::STEP && mem::offset_of!(CownHeader, word) == Self::STEP;
     const LAYOUT: Layout = {
         let block = Layout::new::<CownBox<T>>();
         let before = if Self::IS { Self::LINE - Self::STEP } else { 0 };
@@ -58,7 +59,13 @@ impl<T> Apart<T> {
         T: 'static,
     {
         let vtables = &const { Self::VTABLES };
-        const { assert!(Self::STEPS == Self::VTABLES.len() && mem::offset_of!(CownHeader, word) == Self::STEP) };
+        const { assert!(Self::STEPS == Self::VTABLES.len()) };
+        // Models have larger atomics.
+        const {
+            assert!(
+                mem::offset_of!(CownHeader, word) == Self::STEP || cfg!(any(loom, not(target_pointer_width = "64")))
+            )
+        };
         let memory = pool::take(Self::LAYOUT);
         // So that the block's second step begins a line.
         let steps =

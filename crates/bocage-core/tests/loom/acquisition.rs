@@ -18,7 +18,7 @@ impl Wake for Bell {
 }
 
 /// One poll of a task that `leak` tells from others.
-fn poll<Q: Requests>(future: &mut Acquire<Q>, leak: &Arc<()>) -> Option<Acquired<Q>> {
+fn poll<Q: Requests>(future: &mut Acquire<Q>, leak: &Arc<()>) -> Option<Acquired<Q::Lasting>> {
     let waker = Waker::from(std::sync::Arc::new(Bell(leak.clone())));
     match Pin::new(future).poll(&mut Context::from_waker(&waker)) {
         Poll::Ready(held) => Some(held),
