@@ -232,7 +232,7 @@ impl Worker {
     /// Takes in a behavior that became ready as this thread released a cown.
     #[inline]
     pub(crate) fn hand_over(&self, ready: Ready) {
-        if self.stage.is_entered() {
+        if self.is_in_body() {
             // A body let go of what it had acquired, and may go on for long.
             return self.push(ready);
         }
@@ -240,6 +240,12 @@ impl Worker {
             Put::InSlot => self.count(Event::HandedOver, 1),
             Put::AsNewest | Put::InDeque => self.pushed(),
         }
+    }
+
+    /// Whether a body runs on this thread.
+    #[inline]
+    pub(crate) fn is_in_body(&self) -> bool {
+        self.stage.is_entered()
     }
 
     /// Counts an enqueue that had to yield.
