@@ -51,6 +51,8 @@ struct Inner {
     raised: bool,
     /// Somebody looked at that exception.
     seen: bool,
+    /// Where it is listed until then, if it is.
+    unseen: Option<unraised::Unseen>,
     /// That of code that acquired the cown outside behaviors.
     token: Option<Held>,
     /// Where the cell is listed, while its payload is portable and holds cowns.
@@ -119,6 +121,7 @@ impl Cell {
                 payload: Payload::Portable(value),
                 raised: false,
                 seen: false,
+                unseen: None,
                 token: None,
                 listing: None,
             }),
@@ -165,6 +168,7 @@ impl Cell {
         // Decoding can run Python code, which can come back to this very cell: the value is out of it meanwhile.
         let found = self.with(py, |inner| {
             inner.seen = true;
+            inner.unseen = None;
             if let Payload::Live(object, _) = &inner.payload {
                 return Found::Object(object.0.clone());
             }
@@ -202,6 +206,7 @@ impl Cell {
     pub(crate) fn set(&self, py: Attached, object: &Obj) -> Result<()> {
         let old = self.with(py, |inner| {
             inner.raised = false;
+            inner.unseen = None;
             match &inner.payload {
                 Payload::Live(old, _) if old.0.is(object) => None,
                 _ => Some(self.put(inner, Payload::Live(Foreign(object.clone()), None))),
@@ -222,6 +227,7 @@ impl Cell {
         self.with(py, |inner| {
             inner.raised = raised;
             inner.seen = false;
+            inner.unseen = None;
         })
     }
 
@@ -320,7 +326,7 @@ impl Cell {
         let Payload::Portable(value) = &mut inner.payload else { return None };
         let value = mem::take(value);
         if inner.raised && !mem::replace(&mut inner.seen, true) {
-            unraised::report(value);
+            unraised::report(value, inner.unseen.take());
             return Some((Value::default(), listing));
         }
         Some((value, listing))
@@ -329,6 +335,7 @@ impl Cell {
     /// Puts the result of a behavior in, before anybody else can own the cown.
     pub(crate) fn fill(&mut self, value: Value, raised: bool) {
         let inner = self.inner.get_mut();
+        inner.unseen = if raised { unraised::list(&value) } else { None };
         inner.payload = Payload::Portable(value);
         inner.raised = raised;
         inner.seen = false;
@@ -366,7 +373,7 @@ impl Drop for Cell {
         let inner = self.inner.get_mut();
         let Payload::Portable(value) = &mut inner.payload else { return };
         if inner.raised && !inner.seen {
-            unraised::report(mem::take(value));
+            unraised::report(mem::take(value), inner.unseen.take());
         } else if value.holds_own_cowns() {
             drop_flat(mem::take(value));
         }

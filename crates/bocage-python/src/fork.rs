@@ -52,7 +52,11 @@ pub(crate) fn notice() {
 #[cfg(unix)]
 extern "C" fn in_child() {
     // No lock is waited for: whoever holds one doesn't exist here.
-    if !(crate::lifecycle::is_idle() && crate::cycles::is_idle() && crate::host::forget_parked()) {
+    if !(crate::lifecycle::is_idle()
+        && crate::cycles::is_idle()
+        && crate::unraised::forget_listed()
+        && crate::host::forget_parked())
+    {
         PROCESS.store(ORPHAN, Ordering::Relaxed);
     }
     // SAFETY: in a child; workers' interpreters went with their threads, and the parked ones were forgotten

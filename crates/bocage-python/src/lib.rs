@@ -116,6 +116,7 @@ unsafe extern "C" fn exec(module: *mut ffi::PyObject) -> c_int {
         module.add(c"WORKER_COUNT", &module.py().uint(lifecycle::worker_count() as u64)?)?;
         if module.py().is_main_interpreter() {
             fork::notice();
+            lifecycle::open();
         }
         let finish = module.attr(c"_at_exit")?;
         module.py().import(c"atexit")?.attr(c"register")?.call1(&finish)?;

@@ -4,6 +4,7 @@
 //! stops it when it is quiet, the next `@when` starts the next one. What belongs to one run (the board, the
 //! functions that were sent) is forgotten when it stops.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ static RUN: Mutex<Option<Arc<Run>>> = Mutex::new(None);
 
 /// Held while a run starts, with the GIL released.
 static STARTING: Mutex<()> = Mutex::new(());
+
+/// The main interpreter is at its exit: behaviors that run may still schedule others, and nobody else may.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 
 /// Stack for a worker, in bytes: what a main thread usually has, twice. CPython takes some of its limits on
 /// recursion for granted on 8 MiB.
@@ -56,6 +60,28 @@ pub(crate) fn is_idle() -> bool {
 pub(crate) fn current() -> Result<Option<Arc<Run>>> {
     fork::check()?;
     Ok(lock(&RUN).clone())
+}
+
+/// An error at exit, but in a behavior.
+pub(crate) fn check_open() -> Result<()> {
+    // Relaxed: the main interpreter's threads have its GIL, under which it is set. Those of others may be late: then
+    // the runtime takes the behavior in, or has stopped and refuses.
+    if LEAVING.load(Ordering::Relaxed) && RuntimeRef::current().is_none() {
+        return Err(leaving());
+    }
+    Ok(())
+}
+
+fn leaving() -> Error {
+    Error::runtime_error(
+        "cannot schedule behaviors at interpreter shutdown: those that still run may schedule others, and nobody else",
+    )
+}
+
+/// Takes in behaviors: a main interpreter began.
+pub(crate) fn open() {
+    // Relaxed: as above.
+    LEAVING.store(false, Ordering::Relaxed);
 }
 
 /// Counts a behavior that is about to be scheduled, and starts a runtime if there is none.
@@ -93,7 +119,8 @@ pub(crate) fn ensure(state: &State, workers: Option<usize>) -> Result<Arc<Run>> 
     let started = py.detached(move || {
         let _starting = lock(&STARTING);
         let mut run = lock(&RUN).clone();
-        if run.is_none() {
+        // Relaxed: who leaves asks for the lock of `STARTING` after it.
+        if run.is_none() && !LEAVING.load(Ordering::Relaxed) {
             let builder =
                 host::hooks(Builder::new().workers(count).name_prefix("bocage").stack_size(WORKER_STACK), program);
             let runtime = builder.build()?;
@@ -101,9 +128,9 @@ pub(crate) fn ensure(state: &State, workers: Option<usize>) -> Result<Arc<Run>> 
             run = Some(Arc::new(Run { runtime, board }));
             lock(&RUN).clone_from(&run);
         }
-        Ok(run.expect("just made"))
+        Ok(run)
     });
-    started.map_err(|error| host::start_error(&error))
+    started.map_err(|error| host::start_error(&error))?.ok_or_else(leaving)
 }
 
 /// The number of workers if nobody says otherwise: physical cores less one, at least 1, at most what affinity
@@ -314,6 +341,9 @@ fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
         host::after_the_last(py);
         return Ok(());
     }
+    // Relaxed: see `check_open` and `ensure`.
+    LEAVING.store(true, Ordering::Relaxed);
+    py.detached(|| drop(lock(&STARTING)));
     if let Some(run) = current()? {
         if let Err(error) = until_quiet(py, &run, None, true) {
             // Ctrl-C: what still runs can't be stopped, and CPython can't end under it.
@@ -324,8 +354,9 @@ fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
         }
         forget(state, &run);
     }
-    unraised::drain(state);
     host::end_parked(py);
+    unraised::drain_all(state);
+    state.forget_everything();
     Ok(())
 }
 

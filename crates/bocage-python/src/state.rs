@@ -186,10 +186,13 @@ impl State {
     }
 
     /// Forgets all that refers to namespaces, at the interpreter's end: one with a cown in it would keep itself, since
-    /// the collector doesn't look into a cown, which refers to its type and so to this state.
+    /// the collector doesn't look into a cown, which refers to its type and so to this state. What is forgotten may come
+    /// back, but without scheduling nothing does that refers to a namespace.
     pub(crate) fn forget_everything(&self) {
         self.forget_program();
         drop(self.helpers.take());
+        // By way of what the program gave to `copyreg`.
+        self.pickling.clear();
     }
 
     /// Proof of being attached: a state is reached only through its interpreter.

@@ -2,9 +2,13 @@
 //!
 //! A cown can go away on any thread, attached to any interpreter or to none. So the exception waits here for
 //! the main interpreter, which calls `sys.unraisablehook`, as soon as it next runs Python code.
+//!
+//! A cown that the program keeps until its end goes away when the modules do, among them those of the exception and
+//! of the hook. So what nobody looked at is listed too, and what is on the list at exit is reported then.
 
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fork;
 use crate::py::{self, Attached};
@@ -16,18 +20,77 @@ static WAITING: Mutex<Vec<Value>> = Mutex::new(Vec::new());
 /// More than this are not kept: a program that loses so many has been told.
 const MOST: usize = 1000;
 
-/// Leaves an exception to be reported.
-pub(crate) fn report(exception: Value) {
+/// What nobody looked at, by number: in the order in which it was raised.
+struct List {
+    exceptions: BTreeMap<u64, Value>,
+    next: u64,
+}
+
+static LIST: Mutex<List> = Mutex::new(List { exceptions: BTreeMap::new(), next: 0 });
+
+/// An exception's place on the list; dropping it takes the exception off.
+pub(crate) struct Unseen(u64);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lists an exception that was just raised, unless it holds cowns: the list would keep these, and with them perhaps
+/// the exception's own.
+pub(crate) fn list(exception: &Value) -> Option<Unseen> {
+    if exception.holds_own_cowns() || fork::is_orphan() {
+        return None;
+    }
+    let mut list = lock(&LIST);
+    let number = list.next;
+    list.next += 1;
+    list.exceptions.insert(number, exception.clone());
+    Some(Unseen(number))
+}
+
+impl Unseen {
+    /// Whether it was still there.
+    fn take_off(&self) -> bool {
+        // Nobody reads it in an orphan, and the lock may be held for ever.
+        if fork::is_orphan() {
+            return false;
+        }
+        let exception = lock(&LIST).exceptions.remove(&self.0);
+        // Here the lock is released.
+        exception.is_some()
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.take_off();
+    }
+}
+
+/// Leaves an exception to be reported, whose cown goes; unless it was listed, and is no more.
+pub(crate) fn report(exception: Value, unseen: Option<Unseen>) {
     // It was the parent's, who reports it; and no lock can be had here for sure.
-    if fork::is_orphan() {
+    if fork::is_orphan() || unseen.is_some_and(|unseen| !unseen.take_off()) {
         return;
     }
-    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = lock(&WAITING);
     if waiting.len() < MOST {
         waiting.push(exception);
     }
     drop(waiting);
     py::call_soon(drain_soon);
+}
+
+/// Empties the list, in a forked child: its parent reports. Waits for nothing, and gives false if the list was in use.
+#[cfg(unix)]
+pub(crate) fn forget_listed() -> bool {
+    let mut list = match LIST.try_lock() {
+        Ok(list) => list,
+        Err(std::sync::TryLockError::Poisoned(list)) => list.into_inner(),
+        Err(std::sync::TryLockError::WouldBlock) => return false,
+    };
+    std::mem::forget(std::mem::take(&mut list.exceptions));
+    true
 }
 
 extern "C" fn drain_soon(_: *mut c_void) -> c_int {
@@ -45,7 +108,7 @@ pub(crate) fn drain(state: &State) {
     if !py.is_main_interpreter() {
         return;
     }
-    let waiting = std::mem::take(&mut *WAITING.lock().unwrap_or_else(PoisonError::into_inner));
+    let waiting = std::mem::take(&mut *lock(&WAITING));
     for value in waiting {
         let exception = match value.to_object(state) {
             Ok(exception) => exception,
@@ -53,4 +116,11 @@ pub(crate) fn drain(state: &State) {
         };
         py.write_unraisable(exception, "a behavior whose result nobody looked at");
     }
+}
+
+/// Reports all that nobody looked at, at exit. In the main interpreter only.
+pub(crate) fn drain_all(state: &State) {
+    let listed = std::mem::take(&mut lock(&LIST).exceptions);
+    lock(&WAITING).extend(listed.into_values().take(MOST));
+    drain(state);
 }

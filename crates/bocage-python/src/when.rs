@@ -90,6 +90,7 @@ fn call(this: This<'_, When>, args: Args<'_>) -> Result<Obj> {
     let [callable] = args.positional() else {
         return Err(Error::type_error("@when(...) decorates one function"));
     };
+    lifecycle::check_open()?;
     let requests = &this.requests;
     let state = this.state()?;
     let known = schedule::known(state, callable)?;
@@ -103,6 +104,7 @@ static CALL: Signature<3> = Signature::new("whencall", ["func", "cowns", "captur
 
 fn whencall(state: &State, args: Args<'_>) -> Result<Obj> {
     fork::check()?;
+    lifecycle::check_open()?;
     let [callable, cowns, given] = CALL.bind(&args)?;
     let (callable, cowns) = (callable.expect("required"), cowns.expect("required"));
     let cowns = cowns.sequence_items().ok_or_else(|| {

@@ -239,12 +239,12 @@ pub(crate) fn view(state: &State, args: Args<'_>) -> Result<Obj> {
 
 impl State {
     /// The pickler class: CPython's, with room for attributes.
-    pub(super) fn pickler(&self) -> Result<&Obj> {
+    pub(super) fn pickler(&self) -> Result<Obj> {
         self.pickling.pickler(self)
     }
 
     /// `pickle.loads`.
-    pub(super) fn loads(&self) -> Result<&Obj> {
+    pub(super) fn loads(&self) -> Result<Obj> {
         self.pickling.loads(self)
     }
 }
@@ -252,20 +252,29 @@ impl State {
 /// What is imported when something is pickled for the first time.
 #[derive(Default)]
 pub(crate) struct Pickling {
-    pickler: std::cell::OnceCell<Obj>,
-    loads: std::cell::OnceCell<Obj>,
+    pickler: RefCell<Option<Obj>>,
+    loads: RefCell<Option<Obj>>,
 }
 
 impl Pickling {
     /// Shows the collector what is held.
     pub(crate) fn each(&self, visit: &mut dyn FnMut(&Obj)) {
-        self.pickler.get().into_iter().for_each(&mut *visit);
-        self.loads.get().into_iter().for_each(&mut *visit);
+        for held in [&self.pickler, &self.loads] {
+            // What is borrowed is being changed further up the stack: it counts as referred to from there.
+            if let Ok(held) = held.try_borrow() {
+                held.iter().for_each(&mut *visit);
+            }
+        }
     }
 
-    fn pickler(&self, state: &State) -> Result<&Obj> {
-        if let Some(pickler) = self.pickler.get() {
-            return Ok(pickler);
+    /// Forgets all of it.
+    pub(crate) fn clear(&self) {
+        drop((self.pickler.take(), self.loads.take()));
+    }
+
+    fn pickler(&self, state: &State) -> Result<Obj> {
+        if let Some(pickler) = &*self.pickler.borrow() {
+            return Ok(pickler.clone());
         }
         let py = state.py();
         let base = py.import(c"_pickle")?.attr(c"Pickler")?;
@@ -275,14 +284,16 @@ impl Pickling {
         let name = Obj::text(py, "_Pickler")?;
         let class = bases.type_of().type_of().own();
         let class = class.call(&[name.reborrow(), bases.reborrow(), namespace.reborrow()])?;
-        Ok(self.pickler.get_or_init(|| class))
+        drop(self.pickler.replace(Some(class.clone())));
+        Ok(class)
     }
 
-    fn loads(&self, state: &State) -> Result<&Obj> {
-        if let Some(loads) = self.loads.get() {
-            return Ok(loads);
+    fn loads(&self, state: &State) -> Result<Obj> {
+        if let Some(loads) = &*self.loads.borrow() {
+            return Ok(loads.clone());
         }
         let loads = state.py().import(c"_pickle")?.attr(c"loads")?;
-        Ok(self.loads.get_or_init(|| loads))
+        drop(self.loads.replace(Some(loads.clone())));
+        Ok(loads)
     }
 }
