@@ -29,7 +29,7 @@ use bocage_core::{Acquired, Cown};
 use crate::py::{Attached, Error, Obj, Result};
 use crate::state::State;
 use crate::value::{self, Value};
-use crate::{cycles, unraised};
+use crate::{cycles, holds, unraised};
 
 /// A cown, from any thread: cheap to clone, compared by identity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,8 +53,8 @@ struct Inner {
     seen: bool,
     /// Where it is listed until then, if it is.
     unseen: Option<unraised::Unseen>,
-    /// That of code that acquired the cown outside behaviors.
-    token: Option<Held>,
+    /// That of code that acquired the cown outside behaviors, and where its interpreter notes it.
+    token: Option<(Held, holds::Place)>,
     /// Where the cell is listed, while its payload is portable and holds cowns.
     listing: Option<cycles::Listing>,
 }
@@ -344,12 +344,12 @@ impl Cell {
     }
 
     /// Keeps the token of an acquisition outside behaviors.
-    pub(crate) fn keep_token(&self, py: Attached, token: Held) -> Result<()> {
-        self.with(py, |inner| inner.token = Some(token))
+    pub(crate) fn keep_token(&self, py: Attached, token: Held, place: holds::Place) -> Result<()> {
+        self.with(py, |inner| inner.token = Some((token, place)))
     }
 
     /// Takes that token, if there is one.
-    pub(crate) fn take_token(&self, py: Attached) -> Result<Option<Held>> {
+    pub(crate) fn take_token(&self, py: Attached) -> Result<Option<(Held, holds::Place)>> {
         self.with(py, |inner| inner.token.take())
     }
 

@@ -1,6 +1,7 @@
 //! The Python type `Cown`: a handle, and what its owner may do with it.
 
 use bocage_core::try_acquire;
+use bocage_runtime::RuntimeRef;
 
 pub(crate) use crate::cell::CownHandle;
 use crate::lifecycle;
@@ -52,7 +53,7 @@ static METHODS: [Method; 10] = [
         crate::result::result,
         c"result($self, timeout=None)\n--\n\nWait until every behavior scheduled on this cown so far is done, then take its value like unwrap().\n\ntimeout is in seconds. When it is over, raises TimeoutError, and nothing is consumed. Raises RuntimeError in a\nbehavior, which could wait for itself, and where the cown is acquired.",
     ),
-    method(c"acquire", acquire, c"acquire($self, /)\n--\n\nBecome the owner, outside behaviors, if nobody else is.\n\nBehaviors scheduled meanwhile wait until release(). Raises RuntimeError, without waiting, if the cown is taken.\n`with cown:` does both."),
+    method(c"acquire", acquire, c"acquire($self, /)\n--\n\nBecome the owner, outside behaviors, if nobody else is.\n\nBehaviors scheduled meanwhile wait until release(). Raises RuntimeError, without waiting, if the cown is taken, and\nin a behavior. `with cown:` does both. What is still acquired when the interpreter ends is released then."),
     method(c"release", release, c"release($self, /)\n--\n\nGive up what acquire() took.\n\nRaises RuntimeError if the cown was not acquired here, and TypeError if its new value can't be sent to other\ninterpreters; the cown is released all the same, and holds that exception."),
     method(c"__enter__", enter, c"__enter__($self, /)\n--\n\nAcquire the cown."),
     method(c"__exit__", exit, c"Release the cown."),
@@ -140,6 +141,13 @@ fn unwrap(this: This<'_, Cown>, args: Args<'_>) -> Result<Obj> {
 }
 
 fn take_hold(state: &State, handle: &CownHandle) -> Result<()> {
+    // Not `in_behavior`: another thread of the same interpreter is outside.
+    if RuntimeRef::current().is_some() {
+        return Err(Error::runtime_error(
+            "acquire() and `with cown:` are for code outside behaviors: list the cown in @when and use its value, or \
+             schedule another behavior on it",
+        ));
+    }
     let token = try_acquire(handle.core()).ok_or_else(|| {
         Error::runtime_error(
             "the cown is taken: a behavior holds it or waits for it, or it was acquired before; schedule a behavior \
@@ -148,20 +156,33 @@ fn take_hold(state: &State, handle: &CownHandle) -> Result<()> {
     })?;
     // SAFETY: the token was just granted.
     unsafe { handle.cell().claim(state.py()) };
-    handle.cell().keep_token(state.py(), token)
+    handle.cell().keep_token(state.py(), token, state.holds.add(handle))
 }
 
 fn give_up(state: &State, handle: &CownHandle) -> Result<()> {
     let cell = handle.cell();
-    let token = cell.take_token(state.py())?.ok_or_else(|| {
+    let (token, place) = cell.take_token(state.py())?.ok_or_else(|| {
         Error::runtime_error(
             "the cown was not acquired by acquire() or `with`: a behavior's cowns are released when it ends",
         )
     })?;
+    state.holds.remove(place);
     let outcome = cell.release(state, || "the new value of the cown".to_owned());
     // Dropped after the cell is portable: others may own it from here on.
     drop(token);
     outcome
+}
+
+/// Gives up all that code of this interpreter acquired and did not release, at the interpreter's end.
+pub(crate) fn give_up_all(state: &State) {
+    for handle in state.holds.all() {
+        // Releasing another one may have run code that released this one.
+        if handle.cell().has_token(state.py())
+            && let Err(error) = give_up(state, &handle)
+        {
+            error.report(state.py(), None);
+        }
+    }
 }
 
 fn acquire(this: This<'_, Cown>, args: Args<'_>) -> Result<()> {

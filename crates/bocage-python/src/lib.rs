@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
-//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`] and [`cycles`]; [`result`], [`inbox`] and [`bell`]
+//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`], [`holds`] and [`cycles`]; [`result`], [`inbox`] and [`bell`]
 //! (waiting for one cown); a behavior's way: [`when`], [`schedule`] and [`function`] (what travels), [`host`] (where it
 //! runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`], [`unraised`]; [`board`], [`matrix`].
 //!
@@ -32,6 +32,7 @@ mod cown;
 mod cycles;
 mod fork;
 mod function;
+mod holds;
 mod host;
 mod inbox;
 mod lifecycle;

@@ -16,7 +16,7 @@ use crate::py::method::{Method, function};
 use crate::py::{Args, Attached, Error, Kind, Obj, Ref, Result, Signature};
 use crate::state::State;
 use crate::value::Value;
-use crate::{board, cycles, fork, function as functions, unraised};
+use crate::{board, cown, cycles, fork, function as functions, unraised};
 
 /// One run: a runtime, and what goes with it.
 pub(crate) struct Run {
@@ -334,6 +334,7 @@ pub(crate) fn check_at_rest() -> Result<()> {
 fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
     let py = state.py();
     if !py.is_main_interpreter() {
+        cown::give_up_all(state);
         state.forget_everything();
         return Ok(());
     }
@@ -344,6 +345,7 @@ fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
     // Relaxed: see `check_open` and `ensure`.
     LEAVING.store(true, Ordering::Relaxed);
     py.detached(|| drop(lock(&STARTING)));
+    cown::give_up_all(state);
     if let Some(run) = current()? {
         if let Err(error) = until_quiet(py, &run, None, true) {
             // Ctrl-C: what still runs can't be stopped, and CPython can't end under it.

@@ -22,6 +22,7 @@ use bocage_noticeboard::Snapshot;
 use bocage_runtime::RuntimeRef;
 
 use crate::cown::{self, Cown};
+use crate::holds::Holds;
 use crate::inbox::{self, Inbox, Turn};
 use crate::matrix;
 use crate::py::{Attached, ClassOf, Error, Obj, Ref, Result, module};
@@ -109,6 +110,8 @@ pub(crate) struct State {
     pub(crate) scheduler: schedule::Scheduler,
     /// Functions that this interpreter ran.
     pub(crate) known: resolve::Known,
+    /// Cowns that code of this interpreter acquired.
+    pub(crate) holds: Holds,
     /// Where behaviors are scheduled.
     pub(crate) runtime: Cell<Option<RuntimeRef>>,
     /// Whether a behavior runs in this interpreter.
@@ -143,6 +146,7 @@ impl State {
             fetch: resolve::FETCH.build(module)?,
             scheduler: schedule::Scheduler::default(),
             known: resolve::Known::default(),
+            holds: Holds::default(),
             runtime: Cell::new(None),
             in_behavior: Cell::new(false),
             board_snapshot: RefCell::new(None),

@@ -190,6 +190,50 @@ def test_acquire_succeeds_at_once_or_fails_at_once(gate: Gate) -> None:
     assert held.unwrap() is True
 
 
+def test_a_behavior_acquires_by_when_alone() -> None:
+    own, other = Cown(1), Cown(2)
+
+    @when(own)
+    def refused(own, other=other):
+        errors = []
+        for cown in (own, other):
+            for way in (cown.acquire, cown.__enter__):
+                try:
+                    way()
+                except RuntimeError as error:
+                    errors.append(str(error))
+        own.value += 1
+        return errors
+
+    @when(own, other)
+    def after(own, other):
+        return own.value, other.value
+
+    wait(30)
+    errors = refused.unwrap()
+    assert len(errors) == 4 and all("@when" in error for error in errors)
+    assert after.unwrap() == (2, 2)
+
+
+def test_a_thread_of_a_behavior_is_no_behavior() -> None:
+    other = Cown(1)
+
+    @when()
+    def added(other=other):
+        import threading
+
+        def add():
+            with other:
+                other.value += 1
+
+        thread = threading.Thread(target=add)
+        thread.start()
+        thread.join(30)
+
+    wait(30)
+    assert added.unwrap() is None and other.unwrap() == 2
+
+
 def test_a_behavior_waits_for_a_cown_that_the_program_has() -> None:
     cown = Cown(1)
     with cown:

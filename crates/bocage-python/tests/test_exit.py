@@ -151,3 +151,45 @@ def test_what_still_runs_may_schedule_at_exit(program: Program) -> None:
         """
     )
     assert out == "201\n"
+
+
+def test_what_the_program_acquired_and_kept_is_released_at_exit(program: Program) -> None:
+    out = program.main(
+        """
+        kept, lost, sleeping = Cown(1), Cown(2), Cown(3)
+        kept.acquire()
+        kept.value = 10
+        lost.acquire()
+        lost.value = open(__file__)
+        def enters():
+            with sleeping:
+                yield
+        generator = enters()
+        next(generator)
+        @when(kept, sleeping)
+        def _(kept, sleeping): print(kept.value, sleeping.value, flush=True)
+        @when(lost)
+        def _(lost): print(type(lost.value).__name__, lost.exception, flush=True)
+        """
+    )
+    assert sorted(out.splitlines()) == ["10 3", "TypeError True"]
+    assert "TextIOWrapper" in program.errors
+
+
+def test_a_program_that_reads_at_the_end_acquires_still(program: Program) -> None:
+    out = program.run(
+        "-c",
+        """if True:
+        import atexit
+        def late():
+            with cown: print(cown.value)
+            print(cown.unwrap())
+        # Registered first, so run last of all.
+        atexit.register(late)
+        from bocage import Cown, when
+        cown = Cown(1)
+        @when(cown)
+        def _(cown): cown.value = 2
+        """,
+    )
+    assert out == "2\n2\n"
