@@ -1,7 +1,12 @@
 //! The noticeboard: `notice_write`, `notice_delete`, `notice_read`, `noticeboard`.
+//!
+//! Nobody waits for a write, so what goes wrong with it is logged, by Python's `logging`. The board's own thread is
+//! attached to no interpreter, and to log from the middle of whatever the main thread does could wait for itself in a
+//! handler. So the warnings wait here until the program next calls something of the board in the main interpreter, waits
+//! or ends.
 
 use bocage_noticeboard::{Board, Builder, Error as BoardError, Snapshot, Warning};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::lifecycle;
 use crate::py::method::{Method, function};
@@ -14,9 +19,34 @@ pub(crate) fn start() -> std::result::Result<Board<Value>, BoardError> {
     Builder::new().thread_name("bocage-board").on_warning(warn).start()
 }
 
-/// Nobody waits for a write, so what goes wrong with it is logged.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// More than this are not kept: a program that doesn't look for so long has been told.
+const MOST: usize = 1000;
+
 fn warn(warning: &Warning) {
-    eprintln!("bocage: {warning}");
+    let mut warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if warnings.len() < MOST {
+        warnings.push(warning.to_string());
+    }
+}
+
+/// Logs what went wrong with writes, in the main interpreter.
+pub(crate) fn log_warnings(state: &State) -> Result<()> {
+    let py = state.py();
+    if !py.is_main_interpreter() {
+        return Ok(());
+    }
+    let warnings = std::mem::take(&mut *WARNINGS.lock().unwrap_or_else(PoisonError::into_inner));
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    let log = py.import(c"logging")?.attr(c"getLogger")?.call1(&Obj::text(py, "bocage")?)?.attr(c"warning")?;
+    let format = Obj::text(py, "%s")?;
+    for warning in warnings {
+        log.call(&[(&format).into(), (&Obj::text(py, &warning)?).into()])?;
+    }
+    Ok(())
 }
 
 /// `notice_write`
@@ -53,7 +83,8 @@ fn key_of<'a>(key: &'a Ref<'_>) -> Result<&'a str> {
     key.to_utf8()
 }
 
-fn running(what: &str) -> Result<Arc<lifecycle::Run>> {
+fn running(state: &State, what: &str) -> Result<Arc<lifecycle::Run>> {
+    log_warnings(state)?;
     lifecycle::current()?.ok_or_else(|| {
         Error::runtime_error(format!(
             "{what} the noticeboard: the runtime is not started; call start() or schedule a behavior first"
@@ -67,22 +98,23 @@ fn notice_write(state: &State, args: Args<'_>) -> Result<()> {
     let [key, value] = WRITE_PARAMETERS.bind(&args)?;
     let (key, object) = (key.expect("required"), value.expect("required"));
     let key = key_of(&key)?;
-    let run = running("cannot write to")?;
+    let run = running(state, "cannot write to")?;
     let value = value::encode(state, &object)?;
     run.board.write(key, Arc::new(value)).map_err(|e| error(&e))
 }
 
 static DELETE_PARAMETERS: Signature<1> = Signature::new("notice_delete", ["key"], 1);
 
-fn notice_delete(_state: &State, args: Args<'_>) -> Result<()> {
+fn notice_delete(state: &State, args: Args<'_>) -> Result<()> {
     let [key] = DELETE_PARAMETERS.bind(&args)?;
     let key = key.expect("required");
     let key = key_of(&key)?;
-    running("cannot delete from")?.board.delete(key).map_err(|e| error(&e))
+    running(state, "cannot delete from")?.board.delete(key).map_err(|e| error(&e))
 }
 
 /// The snapshot that reads see now: a behavior's own, once it has one.
 fn snapshot(state: &State) -> Result<Option<Snapshot<Value>>> {
+    log_warnings(state)?;
     if let Some(snapshot) = &*state.board_snapshot.borrow() {
         return Ok(Some(snapshot.clone()));
     }

@@ -232,6 +232,7 @@ fn settle(state: &State, signature: &Signature<3>, args: &Args<'_>, stop: bool) 
         py.detached(cycles::collect);
     }
     unraised::drain(state);
+    board::log_warnings(state)?;
     state.lender.take_back(py);
     // A pending call may have been lost, and signals came in meanwhile.
     py.check_signals()?;
@@ -358,8 +359,9 @@ fn at_exit(state: &State, _args: Args<'_>) -> Result<()> {
     }
     host::end_parked(py);
     unraised::drain_all(state);
+    let logged = board::log_warnings(state);
     state.forget_everything();
-    Ok(())
+    logged
 }
 
 fn importing(state: &State, args: Args<'_>) -> Result<()> {

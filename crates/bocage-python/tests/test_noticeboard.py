@@ -4,6 +4,7 @@ import pickle
 import types
 
 import pytest
+from programs import Program
 
 from bocage import Cown, Matrix, notice_delete, notice_read, notice_write, noticeboard, quiesce, start, wait, when
 
@@ -180,3 +181,45 @@ def test_a_65th_key_is_not_installed() -> None:
     assert board == {str(n): n for n in range(64)}
     notice_write("3", "replaced")
     assert quiesce(30, noticeboard=True)["3"] == "replaced"
+
+
+def test_a_key_that_is_not_installed_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    @when()
+    def _():
+        for n in range(66):
+            notice_write(f"key {n}", n)
+            notice_read("key 0")
+
+    quiesce(30, noticeboard=True)
+    logged = [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+    assert [(name, level) for name, level, _ in logged] == [("bocage", "WARNING")] * 2
+    assert "key 64" in logged[0][2] and "key 65" in logged[1][2]
+    notice_write("key 66", 66)
+    wait(30)
+    assert len(caplog.records) == 3 and "key 66" in caplog.records[2].getMessage()
+
+
+@pytest.mark.parametrize(
+    "way", ["notice_write('key 0', 1)", "notice_delete('key 0')", "notice_read('key 0')", "noticeboard()"]
+)
+def test_whatever_looks_at_the_board_logs(program: Program, way: str) -> None:
+    out = program.main(
+        f"""
+        import logging, sys, time
+        from bocage import notice_delete
+        logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s")
+        start()
+        for n in range(65): notice_write(f"key {{n}}", n)
+        logged = []
+        logging.getLogger("bocage").addFilter(lambda record: logged.append(record) or True)
+        ends = time.monotonic() + 30
+        while not logged and time.monotonic() < ends: {way}
+        print("logged", len(logged))
+        """
+    )
+    assert out == "bocage WARNING\nlogged 1\n"
+
+
+def test_what_was_not_logged_before_is_at_exit(program: Program) -> None:
+    program.main('start()\nfor n in range(65): notice_write(f"key {n}", n)')
+    assert program.errors.count("key 64") == 1
