@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fork;
-use crate::py::{self, Attached};
+use crate::py::{self, Attached, Obj, Result};
 use crate::state::State;
 use crate::value::Value;
 
@@ -114,8 +114,23 @@ pub(crate) fn drain(state: &State) {
             Ok(exception) => exception,
             Err(error) => error.into_object(py),
         };
-        py.write_unraisable(exception, "a behavior whose result nobody looked at");
+        let origin = origin(py, &value).unwrap_or_else(|_| py.none());
+        py.write_unraisable(exception, &origin);
     }
+}
+
+/// Where it came from: CPython's hook shows it above the exception, and shows no notes.
+fn origin(py: Attached, exception: &Value) -> Result<Obj> {
+    let mut text = "a behavior whose result nobody looked at".to_owned();
+    if let Value::Exception(exception) = exception
+        && let Some(traceback) = exception.traceback()
+    {
+        text.push_str("; ");
+        text.push_str(traceback);
+    }
+    let text = Obj::text(py, &text)?;
+    // The text itself will do.
+    Ok(py.import(c"bocage._unraised").and_then(|module| module.attr(c"Origin")?.call1(&text)).unwrap_or(text))
 }
 
 /// Reports all that nobody looked at, at exit. In the main interpreter only.

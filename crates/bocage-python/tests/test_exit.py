@@ -96,6 +96,14 @@ with seen: seen.value
     assert out == "False plain\nTrue odd\n" or out == "True odd\nFalse plain\n"
 
 
+def test_the_report_says_where_it_was_raised(program: Program) -> None:
+    program.main(FAILS)
+    path = program.folder / "main.py"
+    line = 1 + path.read_text().splitlines().index('def plain(): raise ValueError("plain")')
+    report = program.errors[: program.errors.index("ValueError: plain")]
+    assert f'File "{path}", line {line}, in plain\n' in report and "nobody looked at" in report
+
+
 def test_a_thread_that_goes_on_scheduling_does_not_hold_the_exit_up(program: Program) -> None:
     out = program.main(
         """

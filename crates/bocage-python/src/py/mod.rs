@@ -128,8 +128,7 @@ impl Attached {
     }
 
     /// Gives an exception to `sys.unraisablehook`.
-    pub(crate) fn write_unraisable(self, exception: Obj, context: &str) {
-        let context = Obj::text(self, context).unwrap_or_else(|_| self.none());
+    pub(crate) fn write_unraisable(self, exception: Obj, context: &Obj) {
         Error::Raised(exception).restore(self);
         // SAFETY: the thread is attached, an exception is pending, and the context is alive.
         unsafe { ffi::PyErr_WriteUnraisable(context.as_ptr()) }

@@ -46,6 +46,9 @@ struct StandIn {
 /// The longest chain that crosses; what is behind it is dropped.
 const LONGEST: usize = 256;
 
+/// How the note with the worker's traceback begins.
+const TRACEBACK: &str = "worker traceback (most recent call last):\n";
+
 /// Encodes an exception that was raised. Never fails.
 ///
 /// # Panics
@@ -146,6 +149,12 @@ impl Link {
 }
 
 impl Exception {
+    /// The worker's traceback, as text.
+    pub(crate) fn traceback(&self) -> Option<&str> {
+        let notes = &self.0.first()?.notes;
+        notes.iter().find(|note| note.starts_with(TRACEBACK)).map(String::as_str)
+    }
+
     /// See [`Value::own_cowns`].
     pub(super) fn own_cowns(&self, visit: &mut dyn FnMut(&CownHandle)) {
         for form in self.0.iter().flat_map(|link| [&link.whole, &link.parts]).flatten() {
@@ -301,7 +310,7 @@ fn traceback_text(state: &State, exception: &Obj) -> Option<String> {
     }
     let module = state.py().import(c"traceback").ok()?;
     let lines = module.attr(c"format_tb").ok()?.call1(&traceback).ok()?;
-    let mut text = String::from("worker traceback (most recent call last):\n");
+    let mut text = TRACEBACK.to_owned();
     for line in lines.sequence_items()? {
         text.push_str(&line.display());
     }
