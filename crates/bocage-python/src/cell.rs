@@ -53,8 +53,10 @@ struct Inner {
     seen: bool,
     /// Where it is listed until then, if it is.
     unseen: Option<unraised::Unseen>,
-    /// That of code that acquired the cown outside behaviors, and where its interpreter notes it.
-    token: Option<(Held, holds::Place)>,
+    /// That of code that acquired the cown outside behaviors.
+    token: Option<Held>,
+    /// Where its interpreter notes that.
+    place: holds::Place,
     /// Where the cell is listed, while its payload is portable and holds cowns.
     listing: Option<cycles::Listing>,
 }
@@ -123,6 +125,7 @@ impl Cell {
                 seen: false,
                 unseen: None,
                 token: None,
+                place: holds::Place::default(),
                 listing: None,
             }),
         }
@@ -345,12 +348,15 @@ impl Cell {
 
     /// Keeps the token of an acquisition outside behaviors.
     pub(crate) fn keep_token(&self, py: Attached, token: Held, place: holds::Place) -> Result<()> {
-        self.with(py, |inner| inner.token = Some((token, place)))
+        self.with(py, |inner| {
+            inner.token = Some(token);
+            inner.place = place;
+        })
     }
 
     /// Takes that token, if there is one.
     pub(crate) fn take_token(&self, py: Attached) -> Result<Option<(Held, holds::Place)>> {
-        self.with(py, |inner| inner.token.take())
+        self.with(py, |inner| inner.token.take().map(|token| (token, inner.place)))
     }
 
     /// Whether the cown was acquired outside behaviors, and is so still.

@@ -10,15 +10,15 @@ use std::ptr;
 use crate::cell::CownHandle;
 
 /// A cown's place among them.
-#[derive(Clone, Copy)]
-pub(crate) struct Place(usize);
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place(u32);
 
 /// Entries by number, so that none has to be looked for.
 #[derive(Default)]
 struct List {
     /// Copies of handles, which aren't counted, so that a program's last one is still the last.
     entries: Vec<Option<ManuallyDrop<CownHandle>>>,
-    free: Vec<usize>,
+    free: Vec<u32>,
 }
 
 /// All of one interpreter.
@@ -32,17 +32,17 @@ impl Holds {
         let entry = Some(ManuallyDrop::new(unsafe { ptr::read(handle) }));
         let mut list = self.0.borrow_mut();
         if let Some(place) = list.free.pop() {
-            list.entries[place] = entry;
+            list.entries[place as usize] = entry;
             return Place(place);
         }
         list.entries.push(entry);
-        Place(list.entries.len() - 1)
+        Place(u32::try_from(list.entries.len() - 1).expect("fewer than 2^32 cowns fit into memory"))
     }
 
     /// Takes one off.
     pub(crate) fn remove(&self, Place(place): Place) {
         let mut list = self.0.borrow_mut();
-        list.entries[place] = None;
+        list.entries[place as usize] = None;
         list.free.push(place);
     }
 

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
+use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fork;
@@ -22,14 +23,14 @@ const MOST: usize = 1000;
 
 /// What nobody looked at, by number: in the order in which it was raised.
 struct List {
-    exceptions: BTreeMap<u64, Value>,
-    next: u64,
+    exceptions: BTreeMap<NonZeroU64, Value>,
+    next: NonZeroU64,
 }
 
-static LIST: Mutex<List> = Mutex::new(List { exceptions: BTreeMap::new(), next: 0 });
+static LIST: Mutex<List> = Mutex::new(List { exceptions: BTreeMap::new(), next: NonZeroU64::MIN });
 
 /// An exception's place on the list; dropping it takes the exception off.
-pub(crate) struct Unseen(u64);
+pub(crate) struct Unseen(NonZeroU64);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,7 +44,7 @@ pub(crate) fn list(exception: &Value) -> Option<Unseen> {
     }
     let mut list = lock(&LIST);
     let number = list.next;
-    list.next += 1;
+    list.next = number.saturating_add(1);
     list.exceptions.insert(number, exception.clone());
     Some(Unseen(number))
 }
