@@ -1,5 +1,8 @@
 """What is left to do when the interpreter ends."""
 
+import sys
+
+import pytest
 from programs import Program
 
 # What is written there comes out of its buffer only if the module's namespace is freed.
@@ -94,6 +97,23 @@ with seen: seen.value
 """
     )
     assert out == "False plain\nTrue odd\n" or out == "True odd\nFalse plain\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_forked_child_leaves_them_to_its_parent(program: Program) -> None:
+    program.main(
+        FAILS
+        + """
+import os
+wait()
+child = os.fork()
+if child == 0:
+    del plain
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+    )
+    assert program.errors.count("ValueError: plain") == program.errors.count("Odd: odd") == 1
 
 
 def test_the_report_says_where_it_was_raised(program: Program) -> None:
