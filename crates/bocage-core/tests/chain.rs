@@ -69,7 +69,7 @@ fn a_million_results_that_each_wait_for_the_one_before_are_freed_on_a_small_stac
 #[test]
 fn a_million_cowns_that_each_hold_the_next_are_freed_on_a_small_stack() {
     /// A list, and who counts its ends.
-    struct Node(Option<Cown<Node>>, Arc<AtomicU64>);
+    struct Node(#[expect(dead_code, reason = "it is there to be dropped")] Option<Cown<Node>>, Arc<AtomicU64>);
     impl Drop for Node {
         fn drop(&mut self) {
             self.1.fetch_add(1, Ordering::Relaxed);

@@ -104,7 +104,11 @@ impl Worker {
     pub(crate) fn hand_over_turn(&self, turn: Turn) {
         // Whether the others are to be shared is seen when the first is begun. If a body let go of the cown, and may go on for
         // long, a lone worker would keep those from elsewhere waiting.
-        match if self.is_traced() || self.is_alone() && self.is_in_body() { Err(turn) } else { self.queue.keep_turn(turn) } {
+        match if self.is_traced() || self.is_alone() && self.is_in_body() {
+            Err(turn)
+        } else {
+            self.queue.keep_turn(turn)
+        } {
             Err(turn) => turn.hand_over(),
             Ok(_) if self.is_alone() => {}
             Ok(_) => self.shared.idle.kept_back(),

@@ -159,8 +159,10 @@ fn what_the_last_locals_of_a_thread_do_is_done() {
     thread_local! {
         static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
     }
+    /// Makes it out of a cown.
+    type Act = fn(Cown<i32>) -> Box<dyn FnOnce()>;
     let cown = Cown::new(0);
-    let acts: [fn(Cown<i32>) -> Box<dyn FnOnce()>; 6] = [
+    let acts: [Act; 6] = [
         |cown| Box::new(move || spawn(&cown, |mut n| *n += 1)),
         |cown| Box::new(move || _ = when(&cown, |mut n| *n += 1)),
         |cown| Box::new(move || batch(|batch| batch.spawn(&cown, |mut n| *n += 1))),
