@@ -258,7 +258,7 @@ impl Cell {
             let (value, failed) = match encoded {
                 Ok(value) => (value, false),
                 Err(error) => {
-                    let reason = error.into_object(py);
+                    let reason = error.into_chained(py);
                     let error = cannot_cross(state, &describe(), &reason);
                     let value = value::exception::encode(state, &error);
                     outcome = Err(Error::Raised(error));

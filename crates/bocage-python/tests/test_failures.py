@@ -248,6 +248,107 @@ def every_third_fails(cown, n):
     return n
 
 
+def test_what_fails_while_an_exception_is_handled_does_not_hide_it() -> None:
+    cown = Cown(1)
+    with pytest.raises(TypeError) as caught:
+        with cown:
+            cown.value = lambda: 1
+            raise KeyError("the real failure")
+    assert isinstance(caught.value.__context__, KeyError)
+    assert "the real failure" in "".join(traceback.format_exception(caught.value))
+
+    with pytest.raises(RuntimeError) as caught:
+        try:
+            raise KeyError("handled")
+        finally:
+            cown.release()
+    assert isinstance(caught.value.__context__, KeyError)
+
+    with pytest.raises(RuntimeError) as caught:
+        try:
+            raise KeyError("handled")
+        except KeyError:
+            cown.value  # noqa: B018
+    assert isinstance(caught.value.__context__, KeyError)
+
+
+def test_a_behaviors_exception_keeps_its_context_and_gets_the_callers() -> None:
+    @when()
+    def plain():
+        raise ValueError("plain")
+
+    @when()
+    def failed():
+        try:
+            raise LookupError("inner")
+        except LookupError:
+            raise ValueError("outer")  # noqa: B904
+
+    for result, between in [(plain, []), (failed, [LookupError])]:
+        with pytest.raises(ValueError) as caught:
+            try:
+                raise KeyError("handled")
+            except KeyError:
+                result.result(30)
+        assert [type(error) for error in chain_of(caught.value)] == [ValueError, *between, KeyError]
+
+
+def chain_of(error: BaseException | None) -> list[BaseException]:
+    """The exception, its context, and so on; fails if that is a circle."""
+    chain: list[BaseException] = []
+    while error is not None:
+        assert error not in chain
+        chain.append(error)
+        error = error.__context__
+    return chain
+
+
+def test_no_chain_of_exceptions_becomes_a_circle() -> None:
+    cown = Cown(None)
+
+    def raised_again(error: BaseException) -> None:
+        with cown:
+            cown.value = error
+            cown.exception = True
+            cown.unwrap()
+
+    with pytest.raises(ValueError) as caught:
+        try:
+            raise ValueError("again")
+        except ValueError as error:
+            raised_again(error)
+    assert [type(error) for error in chain_of(caught.value)] == [ValueError]
+
+    with pytest.raises(ValueError) as caught:
+        try:
+            raise ValueError("first")
+        except ValueError as error:
+            try:
+                raise KeyError("came of it")
+            except KeyError:
+                raised_again(error)
+    assert [type(error) for error in chain_of(caught.value)] == [ValueError, KeyError]
+
+
+def test_a_report_of_what_nobody_saw_has_nothing_to_do_with_what_is_handled(program: Program) -> None:
+    out = program.main(
+        """
+        import sys
+        sys.unraisablehook = lambda report: print(repr(report.exc_value), report.exc_value.__context__)
+        @when()
+        def unseen():
+            raise ValueError("nobody looked")
+        quiesce(30)
+        try:
+            raise KeyError("handled")
+        except KeyError:
+            del unseen
+            wait(30)
+        """
+    )
+    assert out == "ValueError('nobody looked') None\n"
+
+
 def test_an_exception_that_nobody_saw_is_reported_once(program: Program) -> None:
     program.main(
         """

@@ -1,6 +1,7 @@
 //! Python exceptions as Rust errors.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ffi::c_int;
 
 use pyo3_ffi as ffi;
@@ -87,14 +88,26 @@ impl Error {
 
     /// Makes this the thread's pending exception, on the way back into CPython.
     pub(crate) fn restore(self, py: Attached) {
-        // SAFETY: PyErr_SetRaisedException takes over the owned reference; the thread is attached.
-        unsafe { ffi::PyErr_SetRaisedException(self.into_object(py).into_ptr()) }
+        set(self.into_chained(py));
+    }
+
+    /// The exception object, in the context of the exception that the thread handles.
+    pub(crate) fn into_chained(self, py: Attached) -> Obj {
+        let exception = self.into_object(py);
+        chain(&exception);
+        exception
     }
 
     /// The exception object, made now if it wasn't yet.
     pub(crate) fn into_object(self, py: Attached) -> Obj {
         let (kind, message) = match self {
-            Error::Raised(object) => return object,
+            Error::Raised(object) if object.is_instance_of(&Kind::BaseException.class(py)) => return object,
+            // CPython trusts its C code in this: anything else would break it.
+            Error::Raised(object) => {
+                let message =
+                    format!("exceptions must derive from BaseException, which {} doesn't", object.type_name());
+                (Kind::TypeError, message.into())
+            }
             Error::New(kind, message) => (kind, message),
         };
         let made = Obj::text(py, &message).and_then(|text| kind.class(py).call(&[(&text).into()]));
@@ -126,7 +139,7 @@ impl Error {
     /// The exception object, also kept here.
     pub(crate) fn to_object(&self, py: Attached) -> Obj {
         match self {
-            Error::Raised(object) => object.clone(),
+            Error::Raised(object) => Error::Raised(object.clone()).into_object(py),
             Error::New(kind, message) => Error::New(*kind, message.clone()).into_object(py),
         }
     }
@@ -146,10 +159,75 @@ impl Error {
 
     /// Reports the exception on `sys.unraisablehook`, for a place that can't raise it.
     pub(crate) fn report(self, py: Attached, context: Option<&Obj>) {
-        self.restore(py);
+        // Not chained: what the thread handles just now has nothing to do with it.
+        set(self.into_object(py));
         // SAFETY: an exception is pending, and `context` is alive or null.
         unsafe { ffi::PyErr_WriteUnraisable(context.map_or(std::ptr::null_mut(), Obj::as_ptr)) }
     }
+}
+
+/// Makes an exception the thread's pending one.
+fn set(exception: Obj) {
+    // SAFETY: PyErr_SetRaisedException takes over the owned reference; the thread is attached, as it has an object.
+    unsafe { ffi::PyErr_SetRaisedException(exception.into_ptr()) }
+}
+
+/// Makes the exception that the thread handles, in an `except`, a `finally` or an `__exit__`, the context of
+/// `exception`, as `raise` does.
+///
+/// One that has a context of its own, as a behavior's may, keeps it: what is handled becomes the context of the
+/// last in its chain, as if the behavior's body had been called here.
+fn chain(exception: &Obj) {
+    let Some(handled) = handled(exception.py()) else { return };
+    let mut seen = HashSet::new();
+    let mut last = exception.clone();
+    loop {
+        // A circle has no end to chain anything to.
+        if last.is(&handled) || !seen.insert(last.as_ptr()) {
+            return;
+        }
+        match context(&last) {
+            Some(next) => last = next,
+            None => break,
+        }
+    }
+    // What is handled may have come of this very exception: then the chain is cut there, or it would be a circle.
+    let mut passed = HashSet::new();
+    let mut before = handled.clone();
+    while passed.insert(before.as_ptr())
+        && let Some(next) = context(&before)
+    {
+        if seen.contains(&next.as_ptr()) {
+            set_context(&before, None);
+            break;
+        }
+        before = next;
+    }
+    set_context(&last, Some(handled));
+}
+
+/// The exception that the thread handles.
+fn handled(_py: Attached) -> Option<Obj> {
+    // SAFETY: the thread is attached; the result is owned, or null.
+    unsafe { owned_or_none(ffi::PyErr_GetHandledException()) }
+}
+
+/// `exception.__context__`
+fn context(exception: &Obj) -> Option<Obj> {
+    // SAFETY: an exception, which is alive; the result is owned, or null.
+    unsafe { owned_or_none(ffi::PyException_GetContext(exception.as_ptr())) }
+}
+
+fn set_context(exception: &Obj, context: Option<Obj>) {
+    // SAFETY: an exception, which is alive; the reference to the context is taken over.
+    unsafe { ffi::PyException_SetContext(exception.as_ptr(), context.map_or(std::ptr::null_mut(), Obj::into_ptr)) }
+}
+
+/// # Safety
+/// `ptr` must be an owned reference or null, on an attached thread.
+unsafe fn owned_or_none(ptr: *mut ffi::PyObject) -> Option<Obj> {
+    // SAFETY: the caller's promise.
+    (!ptr.is_null()).then(|| unsafe { Obj::from_owned(ptr) })
 }
 
 impl std::fmt::Debug for Obj {

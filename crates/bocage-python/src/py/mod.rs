@@ -129,8 +129,6 @@ impl Attached {
 
     /// Gives an exception to `sys.unraisablehook`.
     pub(crate) fn write_unraisable(self, exception: Obj, context: &Obj) {
-        Error::Raised(exception).restore(self);
-        // SAFETY: the thread is attached, an exception is pending, and the context is alive.
-        unsafe { ffi::PyErr_WriteUnraisable(context.as_ptr()) }
+        Error::Raised(exception).report(self, Some(context));
     }
 }
