@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bocage_core::{Acquired, Cown};
 
-use crate::py::{Attached, Error, Obj, Result};
+use crate::py::{Attached, Error, Kind, Obj, Result};
 use crate::state::State;
 use crate::value::{self, Value};
 use crate::{cycles, holds, unraised};
@@ -181,27 +181,30 @@ impl Cell {
             Found::Object(object) => return Ok(object),
             Found::Value(value, raised) => (value, raised),
         };
-        let (outcome, payload) = if raised || !value.moves() {
+        let (outcome, payload, raised) = if raised || !value.moves() {
             match value.to_object(state) {
                 Ok(object) => {
                     // A form that can be used again, unless the object can change under it.
                     let again = (raised || value.is_immutable()).then_some(value);
-                    (Ok(object.clone()), Payload::Live(Foreign(object), again))
+                    (Ok(object.clone()), Payload::Live(Foreign(object), again), raised)
                 }
-                Err(error) => (Err(error), Payload::Portable(value)),
+                Err(error) => (Err(error), Payload::Portable(value), raised),
             }
         } else {
             match value.into_object(state) {
-                Ok(object) => (Ok(object.clone()), Payload::Live(Foreign(object), None)),
+                Ok(object) => (Ok(object.clone()), Payload::Live(Foreign(object), None), raised),
                 Err(error) => {
                     // Its matrices may be gone: nobody is to take what is left for data.
                     let value = value::exception::encode(state, &error.to_object(py));
-                    self.with(py, |inner| inner.raised = true)?;
-                    (Err(error), Payload::Portable(value))
+                    (Err(error), Payload::Portable(value), true)
                 }
             }
         };
-        drop(self.with(py, |inner| self.put(inner, payload))?);
+        let old = self.with(py, |inner| {
+            inner.raised = raised;
+            self.put(inner, payload)
+        })?;
+        drop(old);
         outcome
     }
 
@@ -225,13 +228,27 @@ impl Cell {
         self.with(py, |inner| inner.raised)
     }
 
-    /// Sets that flag.
-    pub(crate) fn set_raised(&self, py: Attached, raised: bool) -> Result<()> {
+    /// Sets that flag, which only an exception can have: it is to be raised.
+    pub(crate) fn set_raised(&self, state: &State, raised: bool) -> Result<()> {
+        let py = state.py();
+        if raised {
+            self.get(state)?;
+        }
         self.with(py, |inner| {
+            let fits = match &inner.payload {
+                Payload::Live(object, _) => object.0.is_instance_of(&Kind::BaseException.class(py)),
+                Payload::Portable(_) => false,
+            };
+            if raised && !fits {
+                return Err(Error::type_error(
+                    "only an exception can be flagged as raised: set the value to an exception first, then the flag",
+                ));
+            }
             inner.raised = raised;
             inner.seen = false;
             inner.unseen = None;
-        })
+            Ok(())
+        })?
     }
 
     /// Takes the value out and leaves `None`: the portable form, or the object if it was live.
@@ -248,13 +265,18 @@ impl Cell {
     /// value can't cross, an exception that says so takes its place, and is returned too.
     pub(crate) fn release(&self, state: &State, describe: impl FnOnce() -> String) -> Result<()> {
         let py = state.py();
-        let live = self.with(py, |inner| match &inner.payload {
-            Payload::Live(..) => Some(self.put(inner, Payload::Portable(Value::default()))),
-            Payload::Portable(_) => None,
+        let (live, raised) = self.with(py, |inner| match &inner.payload {
+            Payload::Live(..) => (Some(self.put(inner, Payload::Portable(Value::default()))), inner.raised),
+            Payload::Portable(_) => (None, inner.raised),
         })?;
         let mut outcome = Ok(());
         if let Some(Payload::Live(object, portable)) = live {
-            let encoded = portable.map_or_else(|| value::encode(state, &object.0), Ok);
+            let encoded = match portable {
+                Some(portable) => Ok(portable),
+                // As those that a behavior's body raises: what comes out is an exception, whatever it pickles to.
+                None if raised => Ok(value::exception::encode(state, &object.0)),
+                None => value::encode(state, &object.0),
+            };
             let (value, failed) = match encoded {
                 Ok(value) => (value, false),
                 Err(error) => {
@@ -267,10 +289,9 @@ impl Cell {
             };
             drop(object);
             let old = self.with(py, |inner| {
-                if failed {
-                    inner.raised = true;
-                    inner.seen = true;
-                }
+                // Encoding can run Python code, which may have set another value and its flag.
+                inner.raised = raised || failed;
+                inner.seen |= failed;
                 self.put(inner, Payload::Portable(value))
             })?;
             drop(old);

@@ -65,7 +65,7 @@ static METHODS: [Method; 10] = [
 
 static PROPERTIES: [Property; 4] = [
     property(c"value", get_value, set_value, c"The value, for the owner only: inside a behavior that lists the cown, or in a `with cown:` block.\n\nSetting it also clears `exception`. Anyone else gets RuntimeError."),
-    property(c"exception", get_exception, set_exception, c"True if the value is an exception that a behavior raised. For the owner only."),
+    property(c"exception", get_exception, set_exception, c"True if the value is an exception that a behavior raised. For the owner only.\n\nSetting it to True raises TypeError unless the value is an exception."),
     getter(c"acquired", acquired, c"True if the calling interpreter owns the cown now."),
     Property::END,
 ];
@@ -112,7 +112,7 @@ fn get_exception(this: This<'_, Cown>) -> Result<bool> {
 
 fn set_exception(this: This<'_, Cown>, value: Option<Ref<'_>>) -> Result<()> {
     match value {
-        Some(value) => this.handle.cell().set_raised(this.py(), value.is_true()?),
+        Some(value) => this.handle.cell().set_raised(this.state()?, value.is_true()?),
         None => Err(Error::type_error("the flag can't be deleted: set it to False")),
     }
 }

@@ -168,6 +168,68 @@ def test_a_returned_exception_is_a_value_and_a_raised_one_is_not() -> None:
         raised.unwrap()
 
 
+@pytest.mark.parametrize("value", [5, [1], ValueError, None])
+def test_only_an_exception_can_be_flagged_as_raised(value: object) -> None:
+    cown = Cown(value)
+    with cown:
+        with pytest.raises(TypeError, match="only an exception"):
+            cown.exception = True
+        assert cown.exception is False
+        cown.exception = False
+    with cown:
+        cown.value = KeyError("raised")
+        cown.exception = True
+        cown.value = value
+        assert cown.exception is False
+    assert cown.unwrap() == value
+
+
+def test_a_behavior_cannot_flag_data_as_raised() -> None:
+    cown = Cown(5)
+
+    @when(cown)
+    def refused(cown):
+        cown.exception = True
+
+    assert cown.result(30) == 5
+    with pytest.raises(TypeError, match="only an exception"):
+        refused.result(30)
+
+
+class PicklesToData(Exception):
+    def __reduce__(self):
+        return int, ("5",)
+
+
+def test_a_flagged_exception_comes_out_as_an_exception_whatever_it_pickles_to() -> None:
+    cown = Cown(None)
+    with cown:
+        cown.value = PicklesToData("as it is")
+        cown.exception = True
+    with pytest.raises(PicklesToData, match="as it is"):
+        cown.unwrap()
+
+
+class FlagsWhilePickled:
+    """Sets another value, and its flag, while this one is on its way out of the cown."""
+
+    def __reduce__(self):
+        flagged.value = ValueError("flagged")
+        flagged.exception = True
+        return list, ()
+
+
+flagged = Cown(None)
+
+
+def test_code_that_runs_while_a_value_is_released_cannot_flag_it() -> None:
+    with flagged:
+        flagged.value = FlagsWhilePickled()
+    with flagged:
+        assert flagged.exception is False
+    assert flagged.unwrap() == []
+
+
 def test_acquire_succeeds_at_once_or_fails_at_once(gate: Gate) -> None:
     cown = Cown(1)
     cown.acquire()
