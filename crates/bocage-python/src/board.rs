@@ -5,7 +5,7 @@
 //! handler. So the warnings wait here until the program next calls something of the board in the main interpreter, waits
 //! or ends.
 
-use bocage_noticeboard::{Board, Builder, Error as BoardError, Snapshot, Warning};
+use bocage_noticeboard::{Board, Builder, Error as BoardError, Key, Snapshot, Warning};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::lifecycle;
@@ -99,6 +99,8 @@ fn notice_write(state: &State, args: Args<'_>) -> Result<()> {
     let (key, object) = (key.expect("required"), value.expect("required"));
     let key = key_of(&key)?;
     let run = running(state, "cannot write to")?;
+    // A bad key is to be refused before the value moves.
+    Key::new(key).map_err(|e| error(&e))?;
     let value = value::encode(state, &object)?;
     run.board.write(key, Arc::new(value)).map_err(|e| error(&e))
 }

@@ -258,7 +258,7 @@ impl<'a> Globals<'a> {
             if self.sent.contains_key(&text) || self.sent_before(&text, value) {
                 continue;
             }
-            match value::encode(state, value) {
+            match value::encode_copy(state, value) {
                 Ok(encoded) => self.send(&text, value, Content::Value(encoded)),
                 Err(error) if strict => {
                     let error = error.into_object(state.py());
@@ -304,7 +304,7 @@ impl<'a> Globals<'a> {
 
 fn encode_all(state: &State, values: &Obj) -> Result<Box<[Value]>> {
     let values = values.sequence_items().unwrap_or_default();
-    values.iter().map(|value| value::encode(state, value)).collect()
+    values.iter().map(|value| value::encode_copy(state, value)).collect()
 }
 
 /// The captures that follow the cowns: the defaults of the parameters past the first `given`.

@@ -11,7 +11,8 @@ use crate::py::{Args, Error, Obj, Payload, Ref, Result, Signature, This};
 use crate::run::{Argument, Call};
 use crate::schedule::{self, Known};
 use crate::state::State;
-use crate::value::{self, Value};
+use crate::value::Value;
+use crate::value::draft::{self, Draft};
 use crate::{fork, lifecycle};
 
 /// What `@when(...)` gives: waits for its function.
@@ -123,24 +124,33 @@ fn whencall(state: &State, args: Args<'_>) -> Result<Obj> {
     enqueue(state, &known, requests, captures)
 }
 
-/// Encodes what follows the cowns: captures given, then defaults of the parameters that are left.
-fn captures(state: &State, known: &Known, callable: &Obj, cowns: usize, given: &[Obj]) -> Result<Box<[Value]>> {
+/// What follows the cowns, on its way to the worker.
+struct Captures {
+    drafts: Vec<Draft>,
+    /// How many arguments precede them.
+    cowns: usize,
+    /// How many of them are given by position.
+    by_position: usize,
+}
+
+/// Drafts what follows the cowns: captures given, then defaults of the parameters that are left.
+fn captures(state: &State, known: &Known, callable: &Obj, cowns: usize, given: &[Obj]) -> Result<Captures> {
+    let mut captures = Captures { drafts: Vec::new(), cowns, by_position: given.len() };
     if !known.captures {
-        return given.iter().map(|value| value::encode(state, value)).collect();
+        captures.add(state, known, given)?;
+        return Ok(captures);
     }
     let parts = callable.function_parts();
     let defaults = parts.as_ref().and_then(|parts| parts.defaults);
     let rest = schedule::captures(known, defaults, cowns + given.len())?;
-    let first = cowns + given.len();
     if given.is_empty() && rest.is_empty() && known.keyword_only.is_empty() {
-        return Ok(Box::default());
+        return Ok(captures);
     }
+    captures.by_position += rest.len();
     // Encoding can run Python code, which could rebind the defaults: references of our own.
-    let mut values: Vec<(Obj, String)> = Vec::with_capacity(given.len() + rest.len() + known.keyword_only.len());
-    values.extend(given.iter().map(|value| (value.clone(), String::new())));
-    for (index, value) in rest.iter().enumerate() {
-        values.push((value.own(), known.positional.get(first + index).cloned().unwrap_or_default()));
-    }
+    let mut values: Vec<Obj> = Vec::with_capacity(given.len() + rest.len() + known.keyword_only.len());
+    values.extend_from_slice(given);
+    values.extend(rest.iter().map(|value| value.own()));
     if !known.keyword_only.is_empty() {
         let defaults = parts.as_ref().and_then(|parts| parts.keyword_defaults);
         for name in &known.keyword_only {
@@ -148,30 +158,56 @@ fn captures(state: &State, known: &Known, callable: &Obj, cowns: usize, given: &
             let value = value.ok_or_else(|| {
                 Error::type_error(format!("the keyword-only parameter '{}' has no default", name.display()))
             })?;
-            values.push((value, name.display()));
+            values.push(value);
         }
     }
-    let encode = |(value, name): &(Obj, String)| {
-        value::encode(state, value).map_err(|error| name_the_capture(state, known, name, error))
-    };
-    values.iter().map(encode).collect()
+    captures.add(state, known, &values)?;
+    Ok(captures)
 }
 
-/// Adds to an exception which capture it is about.
-fn name_the_capture(state: &State, known: &Known, parameter: &str, error: Error) -> Error {
-    let py = state.py();
-    let exception = error.into_object(py);
-    let note = format!("while capturing '{parameter}' for behavior '{}'", known.name());
-    if let (Ok(add_note), Ok(note)) = (exception.attr(c"add_note"), Obj::text(py, &note)) {
-        // The exception matters more than a failure to annotate it.
-        let _ = add_note.call1(&note);
+impl Captures {
+    fn add(&mut self, state: &State, known: &Known, values: &[Obj]) -> Result<()> {
+        self.drafts.reserve_exact(values.len());
+        for (index, value) in values.iter().enumerate() {
+            let draft = draft::draft(state, value).map_err(|error| self.blame(state, known, index, error))?;
+            self.drafts.push(draft);
+        }
+        // Also at the end, but a mistake is to start no runtime.
+        draft::check(state, &self.drafts).map_err(|(index, error)| self.blame(state, known, index, error))
     }
-    Error::Raised(exception)
+
+    /// Adds to an exception which capture it is about.
+    fn blame(&self, state: &State, known: &Known, index: usize, error: Error) -> Error {
+        let py = state.py();
+        let name = match index.checked_sub(self.by_position) {
+            None => known.positional.get(self.cowns + index).cloned(),
+            Some(index) => known.keyword_only.get(index).map(|name| name.display()),
+        };
+        let name = name.unwrap_or_else(|| format!("captures[{index}]"));
+        let exception = error.into_object(py);
+        let note = format!("while capturing '{name}' for behavior '{}'", known.name());
+        if let (Ok(add_note), Ok(note)) = (exception.attr(c"add_note"), Obj::text(py, &note)) {
+            // The exception matters more than a failure to annotate it.
+            let _ = add_note.call1(&note);
+        }
+        Error::Raised(exception)
+    }
+
+    /// Moves them.
+    fn finish(mut self, state: &State, known: &Known) -> Result<Box<[Value]>> {
+        let drafts = std::mem::take(&mut self.drafts);
+        if drafts.is_empty() {
+            return Ok(Box::default());
+        }
+        draft::finish(state, drafts).map_err(|(index, error)| self.blame(state, known, index, error))
+    }
 }
 
-fn enqueue(state: &State, known: &Known, requests: Requests, captures: Box<[Value]>) -> Result<Obj> {
+fn enqueue(state: &State, known: &Known, requests: Requests, captures: Captures) -> Result<Obj> {
     let bound = known.bind(state)?;
     let admission = lifecycle::admit(state)?;
+    // Nothing below refuses the call: only now matrices may move.
+    let captures = captures.finish(state, known)?;
     let Requests { cowns, groups, .. } = requests;
     let cowns = cowns.into_boxed_slice();
     // SAFETY: the handles live in the box's own memory, which stays where it is when the behavior takes the

@@ -18,7 +18,7 @@
 //! turned into Rust values first (which may call `__float__` or `__index__`), and only then is
 //! anything borrowed, checked against shapes, and written.
 //!
-//! The value codec needs [`check`], [`take`] and [`new_object`], and knows nothing else of it.
+//! The value codec needs [`check`], [`take`], [`copy`] and [`new_object`], and knows nothing else of it.
 
 mod argument;
 mod arithmetic;
@@ -48,6 +48,16 @@ pub(crate) use iterate::Walk;
 /// moved away already or has a live export.
 pub(crate) fn check(state: &State, object: &Obj) -> Option<Result<()>> {
     Some(state.matrix.get(object)?.may_move())
+}
+
+/// Whether the object is a matrix that is here: `None` if it is no matrix, an error if it moved away already.
+pub(crate) fn check_here(state: &State, object: &Obj) -> Option<Result<()>> {
+    Some(state.matrix.get(object)?.lend().map(drop))
+}
+
+/// A copy of a matrix object's matrix; `None` if it is no matrix.
+pub(crate) fn copy(state: &State, object: &Obj) -> Option<Result<Matrix>> {
+    Some(state.matrix.get(object)?.lend().and_then(|matrix| Ok(matrix.copy()?)))
 }
 
 /// Takes the buffer out of a matrix object; the object says from then on that it moved.

@@ -10,6 +10,7 @@ use crate::py::exact::Exact;
 use crate::py::{Error, Kind, Obj, Result};
 use crate::state::State;
 
+use super::handles::Matrices;
 use super::pickle;
 
 /// How many objects are looked at before the search is given up.
@@ -64,7 +65,9 @@ fn find(state: &State, root: &Obj) -> Result<Option<String>> {
                     left.push((object.attr(part)?, format!("{place}.{name}")));
                 }
             }
-            Exact::Other if !object.is(root) && pickle::write(state, &object).is_err() => return Ok(Some(place)),
+            Exact::Other if !object.is(root) && pickle::write(state, &object, Matrices::Copy).is_err() => {
+                return Ok(Some(place));
+            }
             _ => {}
         }
         // The first part is looked at first.

@@ -10,37 +10,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
 
 use crate::py::exact::{Exact, Still, Width};
 use crate::py::{Error, Obj, Ref, Result, version};
 use crate::state::State;
 
-use super::graph::Graph;
-use super::handles::Gathering;
-use super::{SHORT, Value, blame, pickle, wire};
+use super::handles::{Gathering, Matrices};
+use super::{SHORT, Value, wire};
 
-/// Turns an object into a value.
-///
-/// # Errors
-/// `TypeError`, `PicklingError` or `AttributeError` naming the part that can't cross;
-/// `RecursionError` for nesting past the recursion limit; whatever the object's own reduction raises.
-/// After an error nothing has moved.
-pub(crate) fn encode(state: &State, object: &Obj) -> Result<Value> {
-    if let Some(scalar) = scalar(state, object)? {
-        return Ok(scalar);
-    }
-    if let Some(graph) = encode_native(state, object)? {
-        return Ok(Value::Graph(Arc::new(graph)));
-    }
-    match pickle::dump(state, object) {
-        Ok(pickle) => Ok(Value::Pickle(Arc::new(pickle))),
-        Err(error) => Err(blame::locate(state, object, error)),
-    }
-}
-
-/// Those that need no buffer of their own, or one that is just their content.
-fn scalar(state: &State, object: &Obj) -> Result<Option<Value>> {
+/// Those that need no buffer of their own, or one that is just their content, and don't move.
+#[inline]
+pub(super) fn scalar(state: &State, object: &Obj) -> Result<Option<Value>> {
     // SAFETY: nothing below runs Python code while something is borrowed.
     let still = unsafe { Still::assume(object) };
     let object = object.reborrow();
@@ -66,31 +46,23 @@ fn scalar(state: &State, object: &Obj) -> Result<Option<Value>> {
             Some(lent) => Value::Lent(lent),
             None => Value::Bytes(still.bytes(object).into()),
         },
-        Exact::Other => {
-            if let Some(cown) = state.cown.get(&object) {
-                Value::Cown(cown.handle().clone())
-            } else {
-                match crate::matrix::take(state, &object) {
-                    Some(matrix) => Value::Matrix(Arc::new(matrix?)),
-                    None => return Ok(None),
-                }
-            }
-        }
+        Exact::Other => match state.cown.get(&object) {
+            Some(cown) => Value::Cown(cown.handle().clone()),
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     }))
 }
 
-/// The object as a graph, or `None` if some part of it isn't native.
-fn encode_native(state: &State, object: &Obj) -> Result<Option<Graph>> {
-    if object.exact() == Exact::Other {
-        return Ok(None);
-    }
+/// The bytes of the object's graph, and what they refer to; `None` if some part of it isn't native.
+#[inline]
+pub(super) fn native(state: &State, object: &Obj, matrices: Matrices) -> Result<Option<(Vec<u8>, Gathering)>> {
     let mut writer = Writer {
         state,
         // SAFETY: the writer runs no Python code; what it borrows isn't used after it.
         still: unsafe { Still::assume(object) },
         out: Vec::with_capacity(256),
-        handles: Gathering::default(),
+        handles: Gathering::new(matrices),
         shared: 0,
         memo: HashMap::default(),
         recent: Vec::new(),
@@ -102,8 +74,7 @@ fn encode_native(state: &State, object: &Obj) -> Result<Option<Graph>> {
         Err(Stop::Foreign) => return Ok(None),
         Err(Stop::Error(error)) => return Err(error),
     }
-    let Writer { out, handles, .. } = writer;
-    Ok(Some(Graph::new(out, handles.take(state)?)))
+    Ok(Some((writer.out, writer.handles)))
 }
 
 /// Why a walk ended early.

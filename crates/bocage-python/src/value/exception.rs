@@ -19,6 +19,7 @@ use crate::py::{Attached, Error, Kind, Obj, Result};
 use crate::state::State;
 
 use super::Value;
+use super::handles::Matrices;
 
 /// A raised exception and those that it refers to as cause or context.
 pub(crate) struct Exception(Vec<Link>);
@@ -199,7 +200,7 @@ impl Parts {
         let held = exception.getattr_opt(&state.names.dict)?;
         for (name, value) in held.iter().flat_map(Obj::dict_pairs) {
             // Tried without moving anything: the whole is encoded once, below.
-            match super::pickle::write(state, &value) {
+            match super::pickle::write(state, &value, Matrices::Move) {
                 Ok(_) => attributes.dict_set(&name, &value)?,
                 Err(error) => lost.push(format!("the attribute {}: {}", name.repr()?.display(), shown(py, error))),
             }

@@ -34,9 +34,42 @@ impl Handles {
     }
 }
 
+/// What becomes of the matrices in an object that is encoded.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Matrices {
+    /// They move: their objects are empty afterwards.
+    #[default]
+    Move,
+    /// They are copied, and stay.
+    Copy,
+}
+
+impl Matrices {
+    /// Whether `object` is a matrix; an error if it is one that can't be taken so.
+    pub(super) fn check(self, state: &State, object: &Obj) -> Result<bool> {
+        let checked = match self {
+            Matrices::Move => matrix::check(state, object),
+            Matrices::Copy => matrix::check_here(state, object),
+        };
+        checked.transpose().map(|found| found.is_some())
+    }
+
+    /// The matrix out of its object.
+    pub(super) fn take(self, state: &State, object: &Obj) -> Result<Matrix> {
+        let taken = match self {
+            Matrices::Move => matrix::take(state, object),
+            Matrices::Copy => matrix::copy(state, object),
+        };
+        taken.ok_or_else(|| Error::system_error("a matrix is no matrix any more"))?
+    }
+}
+
 /// Handles gathered while an object is walked. Nothing moves before [`Gathering::take`].
 #[derive(Default)]
-pub(crate) struct Gathering(Vec<Gathered>);
+pub(crate) struct Gathering {
+    handles: Vec<Gathered>,
+    matrices: Matrices,
+}
 
 enum Gathered {
     Cown(CownHandle),
@@ -44,42 +77,45 @@ enum Gathered {
 }
 
 impl Gathering {
+    /// Nothing yet.
+    pub(super) fn new(matrices: Matrices) -> Gathering {
+        Gathering { handles: Vec::new(), matrices }
+    }
+
     /// The index for `object` if it crosses by pointer; an error if it is one that can't.
     pub(crate) fn add(&mut self, state: &State, object: &Obj) -> Result<Option<usize>> {
         let gathered = if let Some(cown) = state.cown.get(object) {
             Gathered::Cown(cown.handle().clone())
+        } else if self.matrices.check(state, object)? {
+            Gathered::Matrix(Obj::clone(object))
         } else {
-            match matrix::check(state, object) {
-                Some(Ok(())) => Gathered::Matrix(Obj::clone(object)),
-                Some(Err(error)) => return Err(error),
-                None => return Ok(None),
-            }
+            return Ok(None);
         };
-        self.0.push(gathered);
-        Ok(Some(self.0.len() - 1))
+        self.handles.push(gathered);
+        Ok(Some(self.handles.len() - 1))
     }
 
-    /// Moves the matrices out of their objects, all of them or, on an error, none.
-    pub(crate) fn take(self, state: &State) -> Result<Handles> {
-        // Python code may have run since a matrix was met (a `__reduce__` of another part).
-        for gathered in &self.0 {
-            if let Gathered::Matrix(object) = gathered {
-                matrix::check(state, object).ok_or_else(not_a_matrix)??;
-            }
-        }
-        let mut handles = Vec::with_capacity(self.0.len());
-        for gathered in self.0 {
-            handles.push(match gathered {
-                Gathered::Cown(cown) => Handle::Cown(cown),
-                Gathered::Matrix(object) => Handle::Matrix(matrix::take(state, &object).ok_or_else(not_a_matrix)??),
-            });
-        }
-        Ok(Handles(handles))
+    /// The matrices among them that [`Gathering::take`] will move.
+    pub(super) fn to_move(&self) -> impl Iterator<Item = &Obj> {
+        let moves = matches!(self.matrices, Matrices::Move);
+        self.handles.iter().filter_map(move |gathered| match gathered {
+            Gathered::Matrix(object) if moves => Some(object),
+            _ => None,
+        })
     }
-}
 
-fn not_a_matrix() -> Error {
-    Error::system_error("a matrix is no matrix any more")
+    /// Takes the matrices out of their objects: of those that were just checked, all.
+    #[inline]
+    pub(super) fn take(&self, state: &State) -> Result<Handles> {
+        if self.handles.is_empty() {
+            return Ok(Handles::default());
+        }
+        let take = |gathered: &Gathered| match gathered {
+            Gathered::Cown(cown) => Ok(Handle::Cown(cown.clone())),
+            Gathered::Matrix(object) => self.matrices.take(state, object).map(Handle::Matrix),
+        };
+        self.handles.iter().map(take).collect::<Result<_>>().map(Handles)
+    }
 }
 
 /// A copy of a matrix, with `MemoryError` where there is no room.

@@ -19,7 +19,8 @@
 //! # Moving and copying
 //!
 //! A matrix moves: encoding takes its buffer out of the object, decoding puts it into a new one. Both
-//! happen once and only on success: a failed encode leaves every matrix where it was.
+//! happen once and only on success: a failed encode leaves every matrix where it was. A call that
+//! encodes more than one object, or can fail afterwards, makes drafts first (see [`draft`]).
 //! [`Value::into_object`] consumes the value; if it was the last share, matrices move, else they are
 //! copied. [`Value::to_object`] leaves the value for others (captures of a cached function, the
 //! noticeboard) and copies them.
@@ -27,6 +28,7 @@
 pub(crate) mod blame;
 pub(crate) mod content;
 pub(crate) mod decode;
+pub(crate) mod draft;
 pub(crate) mod encode;
 pub(crate) mod exception;
 pub(crate) mod graph;
@@ -45,7 +47,7 @@ use crate::state::State;
 
 use content::Content;
 
-pub(crate) use encode::encode;
+pub(crate) use draft::{encode, encode_copy};
 
 /// The longest ASCII `str` that is held in line.
 pub(crate) const SHORT: usize = 22;

@@ -19,7 +19,7 @@ use crate::py::slot::{self, Slot};
 use crate::py::{Args, Error, Obj, Payload, Result, Signature, This, exact};
 use crate::state::State;
 
-use super::handles::{Gathering, Handles, Source};
+use super::handles::{Gathering, Handles, Matrices, Source};
 
 /// A pickled object.
 pub(crate) struct Pickle {
@@ -54,28 +54,30 @@ impl Pickle {
 
 /// What a pickler has written so far. Nothing moves before [`Dump::finish`].
 #[derive(Default)]
-pub(super) struct Dump {
+pub(crate) struct Dump {
     bytes: Vec<u8>,
     buffers: Vec<OutOfBand>,
     handles: Gathering,
 }
 
 impl Dump {
-    fn finish(self, state: &State) -> Result<Pickle> {
+    /// The cowns and matrices inside.
+    pub(super) fn handles(&self) -> &Gathering {
+        &self.handles
+    }
+
+    /// Takes the matrices.
+    pub(super) fn finish(self, state: &State) -> Result<Pickle> {
         Ok(Pickle { handles: self.handles.take(state)?, bytes: self.bytes, buffers: self.buffers })
     }
 }
 
-/// Pickles the object.
-pub(super) fn dump(state: &State, object: &Obj) -> Result<Pickle> {
-    write(state, object)?.finish(state)
-}
-
 /// Pickles the object without moving anything.
-pub(super) fn write(state: &State, object: &Obj) -> Result<Dump> {
+pub(super) fn write(state: &State, object: &Obj, matrices: Matrices) -> Result<Dump> {
     let py = state.py();
     let names = &state.names;
-    let sink = state.sink.instantiate(Sink::default())?;
+    let empty = Dump { handles: Gathering::new(matrices), ..Dump::default() };
+    let sink = state.sink.instantiate(Sink(RefCell::new(empty)))?;
     let pickler = state
         .pickler()?
         .call_named(&[sink.reborrow(), py.int(5)?.reborrow(), sink.reborrow()], &state.buffer_callback)?;
@@ -86,7 +88,6 @@ pub(super) fn write(state: &State, object: &Obj) -> Result<Dump> {
 }
 
 /// What a pickler writes to.
-#[derive(Default)]
 pub(crate) struct Sink(RefCell<Dump>);
 
 // It holds matrix objects, which hold no Python objects: no cycle passes through it.
