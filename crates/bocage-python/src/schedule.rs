@@ -129,7 +129,7 @@ fn describe(state: &State, callable: &Obj, code: Obj, namespace: Obj) -> Result<
     let record = behavior.attr(c"record")?;
     let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?;
     let name = behavior.attr(c"name")?.display();
-    let values = encode_all(state, &behavior.attr(c"values")?)?;
+    let values = encode_all(state, &behavior)?;
     let keyword_only: Vec<Obj> = behavior.attr(c"keyword_only")?.sequence_items().unwrap_or_default();
     let keyword_names = keyword_only.iter().map(Obj::display).collect();
     let positional = behavior.attr(c"positional")?.sequence_items().unwrap_or_default();
@@ -260,12 +260,7 @@ impl<'a> Globals<'a> {
             }
             match value::encode_copy(state, value) {
                 Ok(encoded) => self.send(&text, value, Content::Value(encoded)),
-                Err(error) if strict => {
-                    let error = error.into_object(state.py());
-                    let home = &self.home.object;
-                    let instead = state.definitions(c"instead_of")?.call(&[home.into(), *name, (&error).into()])?;
-                    self.add(state, &instead, strict)?;
-                }
+                Err(error) if strict => self.add_instead(state, name, error)?,
                 Err(_) => {}
             }
         }
@@ -278,14 +273,22 @@ impl<'a> Globals<'a> {
             }
             let record = packed.attr(c"record")?;
             let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?.into();
-            match encode_all(state, &packed.attr(c"values")?) {
+            match encode_all(state, packed) {
                 Ok(values) => self.send(&text, &now, Content::Packed(record, values)),
-                Err(error) if strict => return Err(error),
+                Err(error) if strict => self.add_instead(state, name, error)?,
                 Err(_) => {}
             }
         }
         self.needs.extend(reach.attr(c"needs")?.sequence_items().unwrap_or_default().iter().map(Obj::display));
         Ok(())
+    }
+
+    /// Adds what replaces a global that does not cross.
+    fn add_instead(&mut self, state: &State, name: &Obj, error: Error) -> Result<()> {
+        let error = error.into_object(state.py());
+        let home = &self.home.object;
+        let instead = state.definitions(c"instead_of")?.call(&[home.into(), name.into(), (&error).into()])?;
+        self.add(state, &instead, true)
     }
 
     /// Whether the same object was sent for that name already; then that goes along again.
@@ -302,9 +305,21 @@ impl<'a> Globals<'a> {
     }
 }
 
-fn encode_all(state: &State, values: &Obj) -> Result<Box<[Value]>> {
-    let values = values.sequence_items().unwrap_or_default();
-    values.iter().map(|value| value::encode_copy(state, value)).collect()
+/// The values beside a record, of a `_definitions.Behavior` or `_pack.Packed`.
+fn encode_all(state: &State, recorded: &Obj) -> Result<Box<[Value]>> {
+    let values = recorded.attr(c"values")?.sequence_items().unwrap_or_default();
+    let encode = |(index, value): (usize, &Obj)| {
+        value::encode_copy(state, value).or_else(|error| Err(refused(state, recorded, index, error)?))
+    };
+    values.iter().enumerate().map(encode).collect()
+}
+
+/// The error that says which of those values does not cross.
+fn refused(state: &State, recorded: &Obj, index: usize, error: Error) -> Result<Error> {
+    let py = state.py();
+    let (index, error) = (py.uint(index as u64)?, error.into_object(py));
+    let refused = state.definitions(c"refused")?.call(&[recorded.into(), (&index).into(), (&error).into()])?;
+    Ok(Error::Raised(refused))
 }
 
 /// The captures that follow the cowns: the defaults of the parameters past the first `given`.

@@ -1,6 +1,7 @@
 """A call that is refused says why, and has moved nothing."""
 
 import functools
+import threading
 
 import pytest
 from programs import Program
@@ -126,3 +127,72 @@ def test_what_a_partial_holds_is_still_the_programs_afterwards() -> None:
     total = functools.partial(Matrix.sum, matrix)
     assert [whencall(total, []).result(30) for _ in range(2)] == [6, 6]
     assert total() == 6
+
+
+def counted(function):
+    lock = threading.Lock()
+
+    @functools.wraps(function)
+    def wrapper(*arguments):
+        with lock:
+            return function(*arguments)
+
+    return wrapper
+
+
+@counted
+def named(cown):
+    return cown.value + 1
+
+
+@functools.singledispatch
+def dispatched(cown):
+    return cown.value + 2
+
+
+def test_a_decorator_that_keeps_what_cannot_cross_is_refused_by_name() -> None:
+    cown = Cown(1)
+    with pytest.raises(TypeError, match=r"<locals>\.locked' cannot be sent .*'lock' of 'counted.<locals>.wrapper'"):
+
+        @when(cown)
+        @counted
+        def locked(cown):
+            return cown.value
+
+    with pytest.raises(TypeError, match=r"<locals>\.by_type' cannot be sent .*'dispatch_cache' of 'singledispatch"):
+
+        @when(cown)
+        @functools.singledispatch
+        def by_type(cown):
+            return cown.value
+
+    # As the messages say to do.
+    assert [when(cown)(named).result(30), when(cown)(dispatched).result(30)] == [2, 3]
+
+
+def test_a_decorated_global_that_cannot_cross_is_made_by_its_assignment_or_refused_by_name(program: Program) -> None:
+    out = program.main(
+        """
+        import functools, threading
+        def counted(function):
+            lock = threading.Lock()
+            @functools.wraps(function)
+            def wrapper(*arguments):
+                with lock: return function(*arguments)
+            return wrapper
+        def plain(text): return len(text)
+        assigned = counted(plain)
+        for looped in [counted(plain)]: pass
+        @when()
+        def f(): return assigned("abc")
+        print(f.result(30))
+        try:
+            @when()
+            def f(): return looped("abc")
+        except TypeError as error:
+            print(error)
+        """
+    )
+    first, second = out.splitlines()
+    assert first == "3"
+    assert "'looped'" in second and "'lock' of 'counted.<locals>.wrapper'" in second

@@ -25,6 +25,9 @@ Interface
     When a value of ``Reach.values`` does not cross: what evaluating its plain
     assignment in the worker needs (``needs`` holds the name itself; merge it
     with the rest). Raises ``TypeError`` from ``error`` if there is none.
+``refused(recorded, index, error) -> BaseException``
+    When a value beside the record of a ``Behavior`` or ``Packed`` does not
+    cross: the error that says which.
 
 A worker that is to run a behavior: ``build(home.payload, fetch)`` once for
 each home, ``update`` for values sent since, ``require`` for
@@ -38,10 +41,10 @@ from typing import Any, NamedTuple
 
 from bocage._homes import CANNOT_TRAVEL, Home, codes_in, home_of, key_of, pack_for, undecorated
 from bocage._names import names_of
-from bocage._pack import is_importable, named, pack, pack_code
+from bocage._pack import Packed, is_importable, named, pack, pack_code
 from bocage._reach import Reach, at_build, instead_of, reach
 
-__all__ = ["Behavior", "Home", "Reach", "at_build", "describe", "home_of", "instead_of", "reach"]
+__all__ = ["Behavior", "Home", "Reach", "at_build", "describe", "home_of", "instead_of", "reach", "refused"]
 
 
 class Behavior(NamedTuple):
@@ -54,6 +57,8 @@ class Behavior(NamedTuple):
     values: tuple[Any, ...]
     """Values inside the record, to be encoded beside it. Empty for a plain
     function: its defaults are captures and travel with each behavior."""
+    origins: tuple[str, ...]
+    """Where each of them was found, for messages."""
     cacheable: bool
     """A plain function: the same for every function with this code."""
     positional: tuple[str, ...]
@@ -97,7 +102,7 @@ def describe(func: Any) -> Behavior:
 def _plain(func: FunctionType) -> Behavior:
     names = names_of(func.__code__)
     record = pack_code(func, home_of(func).key)
-    return _behavior(func, func, record, (), names.loaded, names.perhaps, names.assigned, True)
+    return _behavior(func, func, Packed(record, (), (), frozenset()), names.loaded, names.perhaps, names.assigned, True)
 
 
 def _by_name(func: Any, found: tuple[str, str]) -> Behavior:
@@ -109,7 +114,7 @@ def _by_name(func: Any, found: tuple[str, str]) -> Behavior:
     else:
         raise TypeError(f"{name!r} is in module {module!r}, which a worker cannot import")
     record = pack_for(func, home_of(func), name)
-    return _behavior(func, None, record.record, record.values, loads, frozenset(), frozenset(), False)
+    return _behavior(func, None, record, loads, frozenset(), frozenset(), False)
 
 
 def _decorated(func: Any, inner: FunctionType | None) -> Behavior:
@@ -128,23 +133,23 @@ def _decorated(func: Any, inner: FunctionType | None) -> Behavior:
     loads = packed.names.union(*(each.loaded for each in names))
     perhaps = frozenset().union(*(each.perhaps for each in names))
     assigned = frozenset().union(*(each.assigned for each in names))
-    return _behavior(func, inner, packed.record, packed.values, loads, perhaps, assigned, False)
+    return _behavior(func, inner, packed, loads, perhaps, assigned, False)
 
 
 def _behavior(
     func: Any,
     signature: FunctionType | None,
-    record: bytes,
-    values: tuple[Any, ...],
+    packed: Packed,
     loads: frozenset[str],
     perhaps: frozenset[str],
     assigned: frozenset[str],
     cacheable: bool,
 ) -> Behavior:
     name = getattr(signature or func, "__qualname__", None) or type(func).__qualname__
+    first = (name, packed.record, packed.values, packed.origins, cacheable)
     rest = (loads, perhaps, assigned)
     if signature is None:
-        return Behavior(name, record, values, cacheable, (), 0, (), True, False, *rest)
+        return Behavior(*first, (), 0, (), True, False, *rest)
     code = signature.__code__
     positional = code.co_varnames[: code.co_argcount]
     keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
@@ -156,7 +161,23 @@ def _behavior(
             )
     defaults = len(signature.__defaults__ or ())
     varargs = bool(code.co_flags & inspect.CO_VARARGS)
-    return Behavior(name, record, values, cacheable, positional, defaults, keyword_only, varargs, cacheable, *rest)
+    return Behavior(*first, positional, defaults, keyword_only, varargs, cacheable, *rest)
+
+
+def refused(recorded: Behavior | Packed, index: int, error: BaseException) -> BaseException:
+    """Say which value does not cross. See the module's text."""
+    if not isinstance(error, Exception):
+        return error
+    message = f"{recorded.origins[index]} cannot be sent to a worker: {error}"
+    if isinstance(recorded, Behavior):
+        message = (
+            f"{recorded.name!r} cannot be sent to a worker, as {recorded.origins[index]} cannot ({error}): define the "
+            "decorated function by itself and schedule it by that name, `when(...)(name)`, or keep in the decorator "
+            "only what can be sent"
+        )
+    made = TypeError(message)
+    made.__cause__ = error
+    return made
 
 
 def _check_kind(func: FunctionType) -> None:

@@ -47,6 +47,8 @@ class Packed(NamedTuple):
     record: bytes
     values: tuple[Any, ...]
     """Values that the record refers to by number, for the runtime to encode."""
+    origins: tuple[str, ...]
+    """Where each was found, for messages."""
     names: frozenset[str]
     """Globals of ``__main__`` that the record refers to by name."""
 
@@ -60,7 +62,7 @@ def pack(thing: object, home_key: HomeKey, in_worker: InWorker, *, by_code: bool
     buffer = io.BytesIO()
     packer = _Packer(buffer, thing, home_key, in_worker, by_code)
     packer.dump(thing)
-    return Packed(buffer.getvalue(), tuple(packer.values), frozenset(packer.names))
+    return Packed(buffer.getvalue(), tuple(packer.values), tuple(packer.origins), frozenset(packer.names))
 
 
 def pack_code(function: FunctionType, key: str) -> bytes:
@@ -102,6 +104,7 @@ class _Packer(pickle.Pickler):
         self._root = found[1].partition(".")[0] if found is not None and found[0] == "__main__" else None
         self.names: set[str] = set()
         self.values: list[Any] = []
+        self.origins: list[str] = []
         self._indices: dict[int, int] = {}
         self._home_key = home_key
         self._in_worker = in_worker
@@ -112,9 +115,10 @@ class _Packer(pickle.Pickler):
             index = self._indices.setdefault(id(thing.value), len(self.values))
             if index == len(self.values):
                 self.values.append(thing.value)
+                self.origins.append(thing.origin)
             return index
         if type(thing).__module__.partition(".")[0] == "bocage" and not isinstance(thing, _OWN):
-            return self.persistent_id(_Value(thing))
+            return self.persistent_id(_Value(thing, f"a {type(thing).__name__} in it"))
         return None
 
     def reducer_override(self, thing: Any) -> Any:
@@ -158,29 +162,37 @@ class _Packer(pickle.Pickler):
 
     def _function(self, function: FunctionType) -> tuple[object, ...]:
         identity = _identity(function, self._home_key(function.__globals__))
+        code = function.__code__
+        here = f"of {code.co_qualname!r}"
         contents: list[tuple[object, ...]] = []
-        for cell in function.__closure__ or ():
+        for name, cell in zip(code.co_freevars, function.__closure__ or ()):
             try:
-                contents.append((self._carry(cell.cell_contents),))
+                contents.append((self._carry(cell.cell_contents, f"the variable {name!r} {here}"),))
             except ValueError:
                 contents.append(())
+        defaults = function.__defaults__ or ()
+        parameters = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
         state = (
-            _each(self._carry, function.__defaults__),
-            {name: self._carry(value) for name, value in (function.__kwdefaults__ or {}).items()},
+            function.__defaults__
+            and tuple(self._carry(value, f"the parameter {name!r} {here}") for name, value in zip(parameters, defaults)),
+            {
+                name: self._carry(value, f"the parameter {name!r} {here}")
+                for name, value in (function.__kwdefaults__ or {}).items()
+            },
             tuple(contents),
-            {name: self._carry(value) for name, value in vars(function).items()},
+            {name: self._carry(value, f"the attribute {name!r} {here}") for name, value in vars(function).items()},
         )
         arguments = (*identity, function.__closure__ or ())
         return _worker.make_function, arguments, state, None, None, _worker.finish_function
 
-    def _carry(self, value: object) -> object:
+    def _carry(self, value: object, origin: str) -> object:
         """A function or class goes into the record, anything else beside it."""
         travels_as_code = (FunctionType, type, ModuleType, MethodType, functools.partial, functools._lru_cache_wrapper)
         if value is None or isinstance(value, travels_as_code):
             return value
         if callable(value) and hasattr(value, "__wrapped__"):
             return value
-        return _Value(value)
+        return _Value(value, origin)
 
     def _class(self, made: type) -> Any:
         if not made.__flags__ & _HEAP_TYPE:
@@ -216,15 +228,12 @@ _HEAP_TYPE = 1 << 9
 
 
 class _Value:
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, origin: str) -> None:
         self.value = value
+        self.origin = origin
 
 
 _OWN = (_Value, _Reduced)
-
-
-def _each(change: Callable[[object], object], values: tuple[object, ...] | None) -> tuple[object, ...] | None:
-    return None if values is None else tuple(change(value) for value in values)
 
 
 def _identity(function: FunctionType, key: str) -> tuple[object, ...]:
