@@ -7,7 +7,8 @@
 use core::ptr::NonNull;
 
 use crate::behavior::{Arrival, Header};
-use crate::block::{self, Body, Fill, Place};
+use crate::block::{self, Fill, Place};
+use crate::body::{Body, Label, Labelled};
 use crate::cown::{Cown, CownId};
 use crate::executor::{Executor, Ready};
 use crate::grant;
@@ -70,8 +71,64 @@ where
     R: Send + 'static,
     F: FnOnce(Place<'_, R>) + Send + 'static,
 {
-    let fill = |slots: &mut Fill| cowns.iter().for_each(|cown| slots.want(cown.want));
     // SAFETY: the body borrows nothing that could end.
+    unsafe { schedule_wants(executor, cowns, initial, body) }
+}
+
+/// [`schedule_erased`], for a body that says what it is to [whoever looks](crate::Seen::label) before it begins. One that nobody
+/// looks at costs the same.
+///
+/// ```
+/// use bocage_core::{Cown, Erased, Holder, Inline, Labelled, Place, acquire, look_behind, schedule_labelled};
+/// use std::ops::ControlFlow;
+///
+/// struct Add(i32);
+/// impl Labelled<i32> for Add {
+///     fn label(&self) -> String {
+///         format!("add {}", self.0)
+///     }
+///     fn run(self, mut place: Place<'_, i32>) {
+///         *place.get_mut().unwrap() += self.0;
+///     }
+/// }
+///
+/// let cown = Cown::new(());
+/// let held = acquire(&cown).wait();
+/// let sum = schedule_labelled(Inline, &mut [Erased::new(&cown)], Some(1), Add(2));
+/// let mut labels = Vec::new();
+/// bocage_core::Outside::look(|holders| {
+///     look_behind(holders.iter().copied(), |seen| {
+///         labels.extend(seen.label());
+///         ControlFlow::Continue(())
+///     });
+/// });
+/// assert_eq!(labels, ["add 2"]);
+/// drop(held);
+/// assert_eq!(*acquire(&sum).wait().guards(), 3);
+/// ```
+pub fn schedule_labelled<E, R, B>(executor: E, cowns: &mut [Erased<'_>], initial: Option<R>, body: B) -> Cown<R>
+where
+    E: Executor,
+    R: Send + 'static,
+    B: Labelled<R>,
+{
+    // SAFETY: the body borrows nothing that could end.
+    unsafe { schedule_wants(executor, cowns, initial, Label(body)) }
+}
+
+/// [`schedule`], for these cowns.
+///
+/// # Safety
+///
+/// As for that, of what `body` borrows.
+unsafe fn schedule_wants<E, R, B>(executor: E, cowns: &[Erased<'_>], initial: Option<R>, body: B) -> Cown<R>
+where
+    E: Executor,
+    R: Send + 'static,
+    B: Body<R>,
+{
+    let fill = |slots: &mut Fill| cowns.iter().for_each(|cown| slots.want(cown.want));
+    // SAFETY: passed on; the cowns are borrowed.
     unsafe { schedule(executor, cowns.len(), fill, initial, body) }
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Vtable {
     pub(crate) home: unsafe fn(NonNull<Header>) -> Option<Home>,
     /// The body's, for reports.
     pub(crate) name: fn() -> &'static str,
+    /// The same of this one, whose body has not begun.
+    pub(crate) label: unsafe fn(NonNull<Header>) -> Option<String>,
 }
 
 impl Vtable {
@@ -92,6 +94,7 @@ impl Vtable {
             stalled: |_, _| unreachable!("a cown waits for nobody"),
             home: |_| unreachable!("a cown has no executor"),
             name: || unreachable!("a cown has no body"),
+            label: |_| unreachable!("a cown has no body"),
         }
     }
 

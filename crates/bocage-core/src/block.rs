@@ -1,7 +1,7 @@
 //! A behavior's block with its types: how it is made, run and freed. Its layout stands in [`crate::behavior`].
 
 use core::alloc::Layout;
-use core::any::{Any, type_name};
+use core::any::Any;
 use core::cell::UnsafeCell;
 use core::mem::{self, ManuallyDrop};
 use core::num::NonZeroUsize;
@@ -9,6 +9,7 @@ use core::ptr::{self, NonNull};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::behavior::{Arrival, BATCHED, Counts, Header, Mode, Ran, Vtable};
+use crate::body::{Body, Ticket};
 use crate::cown::{CownBox, CownHeader, EMPTY, MISSING, PANICKED, Payload, Storage};
 use crate::executor::{Executor, Home, Ready};
 use crate::pool;
@@ -64,50 +65,6 @@ impl<'a, R> Place<'a, R> {
     pub fn get_mut(&mut self) -> Option<&mut R> {
         // SAFETY: `full` says that the value is the live field; `set` and the block's start keep it so.
         self.full.then(|| unsafe { &mut *self.storage.value })
-    }
-}
-
-/// What runs when a behavior has its cowns.
-///
-/// A closure is one. Another kind may leave a ticket behind, which outlives the body and is dropped when the behavior
-/// has released its cowns: then nothing of the body is left, and nothing that it borrowed is used any more.
-pub(crate) trait Body<R>: Send {
-    /// For how many requests it is, if its type tells.
-    const REQUESTS: Option<usize> = None;
-
-    /// Whether any of them may be to read.
-    const READS: bool = true;
-
-    type Ticket: Ticket;
-
-    /// Called first, and once, whether the body is to run or is cancelled.
-    fn ticket(&mut self) -> Self::Ticket;
-
-    fn run(self, place: Place<'_, R>);
-
-    /// For reports.
-    fn name() -> &'static str {
-        type_name::<Self>()
-    }
-}
-
-/// See [`Body`].
-pub(crate) trait Ticket {
-    /// The body panicked.
-    fn panicked(&self);
-}
-
-impl Ticket for () {
-    fn panicked(&self) {}
-}
-
-impl<R, F: FnOnce(Place<'_, R>) + Send> Body<R> for F {
-    type Ticket = ();
-
-    fn ticket(&mut self) {}
-
-    fn run(self, place: Place<'_, R>) {
-        self(place);
     }
 }
 
@@ -182,6 +139,7 @@ where
             home: Front::<E, R, B>::home,
             nests: mem::needs_drop::<R>() || mem::needs_drop::<E>(),
             name: B::name,
+            label: Front::<E, R, B>::label,
         }
     };
     debug_assert!(B::REQUESTS.is_none_or(|known| known == requests));
@@ -311,6 +269,12 @@ where
     unsafe fn home(header: NonNull<Header>) -> Option<Home> {
         // SAFETY: called for one that has not run, or is kept from the end of that.
         unsafe { Self::executor(header).home() }
+    }
+
+    unsafe fn label(header: NonNull<Header>) -> Option<String> {
+        // SAFETY: called for one whose body has not begun, and does not as long as this lasts, so that it is there, and nobody
+        // changes it. What is read of it may be read here, as `Body::label` says.
+        unsafe { (*Self::of(header).as_ref().body.get()).label() }
     }
 
     #[inline]

@@ -7,7 +7,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::acquire::{Erased, Now, schedule, schedule_now};
-use crate::block::{Body, Fill, Place};
+use crate::block::{Fill, Place};
+use crate::body::Body;
 use crate::cown::{Cown, CownBox, EMPTY, MISSING, PANICKED};
 use crate::executor::{Executor, Ready};
 use crate::mailbox::Claim;

@@ -12,7 +12,7 @@ use crate::cown::Cown;
 use crate::executor::Ready;
 use crate::handle::{Failure, fill};
 use crate::mailbox::Claim;
-use crate::outside::Outside;
+use crate::outside::Shown;
 use crate::request::{Held, Requests};
 use crate::worker;
 
@@ -178,10 +178,8 @@ impl<Q: Requests> fmt::Debug for Acquire<Q> {
 #[must_use = "dropped, it releases the cowns"]
 pub struct Acquired<Q: Requests> {
     shape: Q::Shape,
-    /// Where it says so. Before the token, so that it says it no more when that goes.
-    _shown: Shown,
     /// Holds the cowns.
-    token: Ready,
+    token: Shown,
     /// A panic was under way already when they were acquired.
     panicking: bool,
 }
@@ -189,30 +187,9 @@ pub struct Acquired<Q: Requests> {
 // SAFETY: shared, it only shows that it is there.
 unsafe impl<Q: Requests> Sync for Acquired<Q> {}
 
-/// Says on a stage that somebody holds cowns, if there is one for that.
-struct Shown(Option<Outside>);
-
-impl Shown {
-    fn new(token: &Ready) -> Self {
-        let outside = Outside::claim();
-        if let Some(outside) = &outside {
-            outside.stage().enter(token.header());
-        }
-        Self(outside)
-    }
-}
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        if let Some(outside) = &self.0 {
-            outside.stage().leave();
-        }
-    }
-}
-
 impl<Q: Requests> Acquired<Q> {
     fn new(shape: Q::Shape, token: Ready) -> Self {
-        Self { shape, _shown: Shown::new(&token), token, panicking: thread::panicking() }
+        Self { shape, token: Shown::new(token), panicking: thread::panicking() }
     }
 
     /// The guards, in the shape of the requests. One may ask for them again when they are gone.
@@ -235,7 +212,7 @@ impl<Q: Requests> Acquired<Q> {
     ///
     /// [`Failure::Missing`] if one of them is the result of a behavior that panicked or was cancelled, or was taken.
     pub fn try_guards(&mut self) -> Result<Q::Guards<'_>, Failure> {
-        let header = self.token.header();
+        let header = self.token.ready().header();
         // SAFETY: the token keeps the block, and holds the cowns.
         if unsafe { Header::misses_values(header) } {
             return Err(Failure::Missing);
@@ -250,7 +227,7 @@ impl<Q: Requests> Drop for Acquired<Q> {
     fn drop(&mut self) {
         if thread::panicking() && !self.panicking {
             // SAFETY: the token keeps the block, and holds the cowns.
-            unsafe { Header::poison(self.token.header()) };
+            unsafe { Header::poison(self.token.ready().header()) };
         }
     }
 }

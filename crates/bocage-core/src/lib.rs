@@ -32,7 +32,7 @@
 //!
 //! - `slot.rs`, the queue protocol: one word a slot, its states and transitions. Start here.
 //! - `cown.rs`, the value and its queue's tail; `behavior.rs`, the one allocation of a behavior;
-//!   `block.rs`, the same with its types: made, run and freed.
+//!   `block.rs`, the same with its types: made, run and freed; `body.rs`, what runs.
 //! - `acquire.rs`, the enqueuer's side (two phases), `order.rs`, which cown comes first, and `leftover.rs`, what it frees at the
 //!   end; `release.rs`, the releaser's side; `grant.rs`, who is next, and the readers' count; `turn.rs`, readers that pass a
 //!   cown from hand to hand, and `row.rs`, readers that are queued as one.
@@ -63,6 +63,7 @@ mod apart;
 mod batch;
 mod behavior;
 mod block;
+mod body;
 mod cown;
 mod end;
 mod executor;
@@ -91,9 +92,10 @@ mod sync;
 mod turn;
 mod worker;
 
-pub use acquire::{Erased, Now, schedule_erased};
+pub use acquire::{Erased, Now, schedule_erased, schedule_labelled};
 pub use batch::Batch;
 pub use block::Place;
+pub use body::Labelled;
 pub use cown::{Cown, CownId};
 pub use executor::{Executor, Home, Inline, Ready};
 pub use guard::{Guard, ReadGuard};
@@ -101,7 +103,7 @@ pub use guards::{Guards, IntoGuards, IntoReadGuards, ReadGuards, Values, ValuesM
 pub use handle::{Failure, Handle, Outcome, Panic, Receipt, schedule_on, schedule_on_with, spawn_on, when_on};
 pub use hold::{Acquire, Acquired, acquire, try_acquire};
 pub use idle::{Helping, Stepping, help_while_waiting, step_while_polled};
-pub use outside::Outside;
+pub use outside::{Outside, Shown};
 pub use quietly::quietly;
 pub use request::{Held, Read, Requests, read};
 pub use row::{Readers, Row};

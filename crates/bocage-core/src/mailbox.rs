@@ -29,7 +29,8 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::acquire::schedule;
-use crate::block::{Body, Fill, Place};
+use crate::block::{Fill, Place};
+use crate::body::Body;
 use crate::executor::{Executor, Ready};
 use crate::idle;
 use crate::quietly::quietly;

@@ -3,6 +3,8 @@
 //! The process has some of them, and each is had by one at a time. Who finds none of those free that it tries does without: what
 //! waits for it is not found then. The protocol is that of [`Stages`]; beside its own two lines, whoever has one writes nothing.
 
+use core::fmt;
+
 use crate::executor::Ready;
 use crate::stage::{Holder, Stage};
 use crate::turn::Owed;
@@ -57,6 +59,52 @@ impl Outside {
     /// Calls `look` with what is on these stages; see [`Stages::look`](crate::Stages::look).
     pub fn look<T>(look: impl FnOnce(&[Holder<'_>]) -> T) -> T {
         lent::look(look)
+    }
+}
+
+/// The token of a behavior that is not run yet, on a stage of its own if there is one free: whoever [looks](crate::look_behind)
+/// finds that it holds its cowns, and what waits for them. For an executor that keeps tokens for long.
+#[must_use = "dropped, it cancels the behavior"]
+pub struct Shown {
+    /// Before the token, so that it leaves its stage before it goes.
+    _on: Entered,
+    ready: Ready,
+}
+
+/// A stage that was entered.
+struct Entered(Option<Outside>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(outside) = &self.0 {
+            outside.stage().leave();
+        }
+    }
+}
+
+impl Shown {
+    /// From now on.
+    pub fn new(ready: Ready) -> Self {
+        let outside = Outside::claim();
+        if let Some(outside) = &outside {
+            outside.stage().enter(ready.header());
+        }
+        Self { _on: Entered(outside), ready }
+    }
+
+    /// The token, no longer shown.
+    pub fn into_ready(self) -> Ready {
+        self.ready
+    }
+
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shown({:?})", self.ready)
     }
 }
 

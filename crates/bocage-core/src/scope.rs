@@ -21,7 +21,8 @@ use core::task::{Context, Poll};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::acquire::schedule;
-use crate::block::{Body, Place, Ticket};
+use crate::block::Place;
+use crate::body::{Body, Ticket};
 use crate::cown::Cown;
 use crate::executor::Executor;
 use crate::handle::{Failure, Handle, Outcome, fill, with_guards};

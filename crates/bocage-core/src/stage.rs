@@ -33,6 +33,9 @@
 //! stand behind it, whether it holds them already or not. Of those that it is to read that is so of the one for which it was
 //! found to wait; of the others it may hold some, so that of those behind it just a writer that comes next is sure to wait.
 //! (The cown says of a writer that waits for readers, but that may be one before it.)
+//!
+//! The body of one that waits is in its block still, as is that of one whose token is borrowed, and so it may be asked what it
+//! is. The body of one that is on a stage is not.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -204,61 +207,75 @@ impl fmt::Debug for Stages {
 
 /// A behavior that has its cowns, and does not release them for `'a`.
 #[derive(Clone, Copy)]
-pub struct Holder<'a>(NonNull<Header>, PhantomData<&'a ()>);
+pub struct Holder<'a>(Seen<'a>);
 
 impl<'a> Holder<'a> {
     /// # Safety
     ///
     /// It is so.
     unsafe fn new(header: NonNull<Header>) -> Self {
-        Self(header, PhantomData)
+        Self(Seen { header, may_have_begun: true, of: PhantomData })
     }
 
     /// The behavior, to be looked at.
     pub fn seen(self) -> Seen<'a> {
-        Seen(self.0, PhantomData)
+        self.0
     }
 }
 
 impl<'a> From<&'a Ready> for Holder<'a> {
     /// A token is borrowed, and so not run.
     fn from(ready: &'a Ready) -> Self {
-        Self(ready.header(), PhantomData)
+        Self(Seen { header: ready.header(), may_have_begun: false, of: PhantomData })
     }
 }
 
 impl fmt::Debug for Holder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Holder({:p})", self.0)
+        write!(f, "Holder({:p})", self.0.header)
     }
 }
 
 /// A behavior that holds its cowns, or waits for some of them, while somebody looks.
 #[derive(Clone, Copy)]
-pub struct Seen<'a>(NonNull<Header>, PhantomData<&'a ()>);
+pub struct Seen<'a> {
+    header: NonNull<Header>,
+    /// Whether its body is not to be touched. If not, it does not begin for `'a`.
+    may_have_begun: bool,
+    of: PhantomData<&'a ()>,
+}
 
 impl Seen<'_> {
     /// Its identity among the behaviors that are alive: that of its [`Ready`].
     pub fn as_ptr(&self) -> NonNull<()> {
-        self.0.cast()
+        self.header.cast()
     }
 
     /// The type of its body, by name: the path of the function around it, if it is a closure.
     pub fn name(&self) -> &'static str {
         // SAFETY: by the invariant its block is there; the vtable was made for it.
-        unsafe { (Header::vtable(self.0).name)() }
+        unsafe { (Header::vtable(self.header).name)() }
+    }
+
+    /// What its body [calls itself](crate::Labelled), if it does and has not begun. None of what is found on a stage.
+    pub fn label(&self) -> Option<String> {
+        if self.may_have_begun {
+            return None;
+        }
+        // SAFETY: as above; the body has not begun, nor does it as long as `self` is there.
+        unsafe { (Header::vtable(self.header).label)(self.header) }
     }
 
     /// What its executor says of [where it is at home](crate::Executor::home).
     pub fn home(&self) -> Option<Home> {
         // SAFETY: as above; its executor is there until its body has ended.
-        unsafe { (Header::vtable(self.0).home)(self.0) }
+        unsafe { (Header::vtable(self.header).home)(self.header) }
     }
 
     /// Its cowns, each once, and whether only to read them.
     pub fn cowns(&self) -> impl Iterator<Item = (CownId, bool)> + '_ {
         // SAFETY: as above. Wants don't change once somebody else knows the block.
-        let slots = unsafe { Header::slots(self.0) };
+        let slots = unsafe { Header::slots(self.header) };
         let wants = slots.iter().map(|slot| slot.want).filter(|want| !want.is_included());
         wants.map(|want| (CownId::of(want.cown()), want.reads()))
     }
@@ -266,7 +283,7 @@ impl Seen<'_> {
 
 impl fmt::Debug for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Seen({:p}, {})", self.0, self.name())
+        write!(f, "Seen({:p}, {})", self.header, self.name())
     }
 }
 
@@ -279,12 +296,13 @@ pub fn look_behind<'a>(
     mut tell: impl FnMut(Seen<'a>) -> ControlFlow<()>,
 ) {
     let mut walk = Walk { known: HashSet::new(), places: HashSet::new(), todo: Vec::new() };
-    for Holder(header, _) in holders {
+    for Holder(Seen { header, .. }) in holders {
         walk.known.insert(header);
         walk.todo.push((header, None));
     }
     while let Some((header, waits_for)) = walk.todo.pop() {
-        if waits_for.is_some() && walk.known.insert(header) && tell(Seen(header, PhantomData)).is_break() {
+        let seen = Seen { header, may_have_begun: false, of: PhantomData };
+        if waits_for.is_some() && walk.known.insert(header) && tell(seen).is_break() {
             return;
         }
         // SAFETY: a holder, for `'a`, or behind one, as the module's page says.

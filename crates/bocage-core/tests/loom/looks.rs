@@ -2,13 +2,16 @@
 
 use std::ops::ControlFlow;
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::thread;
 
-use bocage_core::{Cown, CownId, Holder, Owed, Stages, look_behind, try_acquire, when_on};
+use bocage_core::{
+    Cown, CownId, Erased, Holder, Labelled, Owed, Place, Stages, look_behind, schedule_labelled, try_acquire, when_on,
+};
 
-use crate::stage::{Log, Shelf, mark_one, mark_two, marks};
+use crate::stage::{Here, Log, Shelf, mark_one, mark_two, marks};
 
 /// Schedules a behavior that marks `cown` when it is run, and keeps it on the shelf.
 fn shelve(shelf: &Shelf, cown: &Cown<Log>, mark: u8, leak: &Arc<()>) {
@@ -87,5 +90,56 @@ fn a_look_against_a_late_enqueue() {
         assert_eq!(waiting([Holder::from(&ready)]), [both]);
         ready.run();
         assert_eq!((marks(&x), marks(&y)), (vec![1, 2], vec![2]));
+    });
+}
+
+/// Says what it is, and is not that any more when it has begun.
+struct Told(UnsafeCell<&'static str>);
+
+// SAFETY: the very thing that the model checks; loom's cell panics on an access that is not exclusive.
+unsafe impl Sync for Told {}
+
+impl Labelled<()> for Told {
+    fn label(&self) -> String {
+        // SAFETY: whoever looks has it for reading, or loom says otherwise.
+        self.0.with(|label| unsafe { (*label).to_owned() })
+    }
+
+    fn run(self, _: Place<'_, ()>) {
+        // SAFETY: the run has it for itself, or loom says otherwise.
+        self.0.with_mut(|label| unsafe { *label = "has begun" });
+    }
+}
+
+/// Ann runs a behavior on a stage, and then the one behind it, which Bob schedules; he looks meanwhile, and asks what he finds
+/// what it is.
+///
+/// Failed first with a thread that did not stop at the gate: the body was run under his eyes.
+#[test]
+fn what_is_found_to_wait_does_not_begin_until_the_look_is_over() {
+    loom::model(|| {
+        let leak = Arc::new(());
+        let (shelf, x) = (Shelf::default(), Log::cown(&leak));
+        shelve(&shelf, &x, 1, &leak);
+        let stages: &'static Stages = Box::leak(Box::new(Stages::new(1, true)));
+        let ready = shelf.take();
+        let ann = thread::spawn(move || _ = ready.run_owing(&mut Owed::on(stages.of(0))));
+        let body = Told(UnsafeCell::new("waits"));
+        drop(schedule_labelled(Here, &mut [Erased::new(&x)], Some(()), body));
+        let before = AtomicUsize::new(0);
+        let barrier = || {
+            // As above.
+            before.fetch_add(1, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            true
+        };
+        stages.look(barrier, |running| {
+            look_behind(running.iter().copied(), |seen| {
+                assert_eq!(seen.label().as_deref(), Some("waits"));
+                ControlFlow::Continue(())
+            });
+        });
+        ann.join().unwrap();
+        assert_eq!(marks(&x), [1]);
     });
 }
