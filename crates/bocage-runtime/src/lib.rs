@@ -22,7 +22,7 @@
 //!
 //! - `runtime.rs`, what a program sees: the owner, references; `admission.rs`, the count and the executor of each
 //!   behavior; `builder.rs`, how it is set up; `batch.rs`, several behaviors in one step; `scope.rs`, behaviors that borrow;
-//!   `error.rs`; `pending.rs`, what an expired wait tells, and `survey.rs`, how that is found where nobody has noted it.
+//!   `wait.rs`, waiting; `error.rs`; `pending.rs`, what an expired wait tells, and `survey.rs`, how that is found where nobody has noted it.
 //! - `worker.rs`, the loop of a worker's thread: take, run, look elsewhere, park; `turn.rs`, how it runs readers.
 //! - `queue.rs`, where its ready behaviors wait, and why nobody starves; `entry.rs`, what lies there; `kept.rs`, what it keeps
 //!   back, and `barrier.rs`, the fence that this does without; `steal.rs`, taking from others.
@@ -92,6 +92,8 @@ mod sync;
 pub mod trace;
 #[cfg(not(loom))]
 mod turn;
+#[cfg(not(loom))]
+mod wait;
 #[cfg(not(loom))]
 mod worker;
 

@@ -47,7 +47,8 @@ pub struct Pending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingBehavior {
-    /// Where its body was written: the path of the function around the closure, or of the function that is the body.
+    /// What its body [calls itself](bocage_core::Labelled), if it does and has not begun; or else where it was written: the path of
+    /// the function around the closure, or of the function that is the body.
     pub name: String,
     /// The cowns that it asked for.
     pub cowns: Vec<PendingCown>,

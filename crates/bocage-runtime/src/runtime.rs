@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::mem;
-use std::ops::ControlFlow;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use bocage_core::{Handle, Receipt, Requests};
 
@@ -15,7 +13,7 @@ use crate::batch::Batch;
 use crate::builder::{Builder, OnDrop};
 use crate::error::Error;
 use crate::owner;
-use crate::quiesce::{Goal, Tick, Unquiet};
+use crate::quiesce::Goal;
 use crate::shared::Shared;
 use crate::stats::WorkerStats;
 use crate::worker::with_current;
@@ -26,16 +24,13 @@ use crate::worker::with_current;
 /// [`OnDrop::Cancel`], cancelled; and stops the workers. (On a worker of its own it can't wait; there a thread that is
 /// started for it does so.)
 pub struct Runtime {
-    reference: RuntimeRef,
+    pub(crate) reference: RuntimeRef,
     /// Empty once they are joined.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     on_drop: OnDrop,
     /// What the counters stood at when it began.
     base: Vec<WorkerStats>,
 }
-
-/// A wait that was no longer than this tells of what is ready by its number only.
-const WORTH_A_SEARCH: Duration = Duration::from_millis(1);
 
 /// Refers to a [`Runtime`], to schedule on it. `Copy`, and valid for ever: once the runtime has stopped it
 /// refuses.
@@ -179,7 +174,7 @@ impl Runtime {
         self.reference.shared.remotes.len()
     }
 
-    /// How many behaviors are scheduled and not finished, those that run included.
+    /// How many behaviors are scheduled and not finished, those that run included. [`look`](Self::look) tells which.
     pub fn pending(&self) -> u64 {
         self.reference.shared.ledger.pending()
     }
@@ -196,88 +191,10 @@ impl Runtime {
     pub fn take_trace(&self) -> crate::trace::Trace {
         self.reference.shared.tracer.take()
     }
-
-    /// Blocks until nothing is scheduled and unfinished, at most for `timeout`. What the behaviors did is
-    /// then visible to the caller. The runtime goes on.
-    ///
-    /// Any number of threads may wait at once; all return when it is quiet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Pending`] if the time is over; nothing is lost. [`Error::OnWorker`] on a worker of this
-    /// runtime.
-    pub fn quiesce(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.wait_for(Goal::Quiet, timeout, None)
-    }
-
-    /// [`quiesce`](Self::quiesce), calling `on_tick` on the waiting thread about once in each `tick`, until
-    /// it breaks.
-    ///
-    /// # Errors
-    ///
-    /// As for [`quiesce`](Self::quiesce), and [`Error::Interrupted`] if `on_tick` breaks.
-    pub fn quiesce_with(
-        &self,
-        timeout: Option<Duration>,
-        tick: Duration,
-        mut on_tick: impl FnMut() -> ControlFlow<()>,
-    ) -> Result<(), Error> {
-        self.wait_for(Goal::Quiet, timeout, Some((tick, &mut on_tick)))
-    }
-
-    /// Blocks until nothing is scheduled and unfinished, at most for `timeout`, and then stops: nothing more
-    /// is accepted, and the workers have ended when this returns. (Their stop hooks take the time they take;
-    /// `timeout` does not bound that.) If the time is over the runtime goes on as before. Once it has stopped,
-    /// this returns at once.
-    ///
-    /// # Errors
-    ///
-    /// As for [`quiesce`](Self::quiesce).
-    pub fn wait(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.wait_for(Goal::Closed, timeout, None)
-    }
-
-    /// [`wait`](Self::wait), calling `on_tick` on the waiting thread about once in each `tick`, until it
-    /// breaks.
-    ///
-    /// # Errors
-    ///
-    /// As for [`quiesce_with`](Self::quiesce_with).
-    pub fn wait_with(
-        &self,
-        timeout: Option<Duration>,
-        tick: Duration,
-        mut on_tick: impl FnMut() -> ControlFlow<()>,
-    ) -> Result<(), Error> {
-        self.wait_for(Goal::Closed, timeout, Some((tick, &mut on_tick)))
-    }
-
-    fn wait_for(&self, goal: Goal, timeout: Option<Duration>, tick: Option<Tick<'_>>) -> Result<(), Error> {
-        let shared = self.reference.shared;
-        if is_in_behavior_of(shared) {
-            return Err(Error::OnWorker);
-        }
-        // A time that is too far away to be told is as good as none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        owner::wait(&shared.ledger, goal, deadline, tick).map_err(|why| {
-            // Who asks again and again, and hardly waits, is not to mix up the queues each time.
-            let pending = shared.pending(timeout.is_none_or(|timeout| timeout >= WORTH_A_SEARCH));
-            match why {
-                Unquiet::Expired => Error::Pending(pending),
-                Unquiet::Interrupted => Error::Interrupted(pending),
-            }
-        })?;
-        if goal == Goal::Closed {
-            // Whoever comes second waits here until the first has joined them all.
-            let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-            stop(shared, mem::take(&mut threads));
-        }
-        Ok(())
-    }
 }
 
 /// Ends the workers of a runtime that has nothing left to do.
-fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
+pub(crate) fn stop(shared: &Shared, threads: Vec<JoinHandle<()>>) {
     shared.idle.stop();
     shared.wake_owners();
     for thread in threads {
@@ -309,7 +226,7 @@ impl Drop for Runtime {
 }
 
 /// Whether the calling thread is a worker of this runtime, or runs a behavior of it that is pinned.
-fn is_in_behavior_of(shared: &'static Shared) -> bool {
+pub(crate) fn is_in_behavior_of(shared: &'static Shared) -> bool {
     with_current(|worker| worker.is_some_and(|worker| ptr::eq(worker.shared(), shared)))
         || owner::running().is_some_and(|home| ptr::eq(home.shared, shared))
 }

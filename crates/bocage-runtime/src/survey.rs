@@ -62,7 +62,8 @@ pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Found
 fn told(seen: Seen<'_>, runs: bool) -> PendingBehavior {
     let cown = |(id, reads)| PendingCown { id, reads, held_by: None };
     let pinned = seen.home().is_some_and(|home| home.pinned);
-    PendingBehavior { name: shortened(seen.name()), cowns: seen.cowns().map(cown).collect(), runs, pinned, since: None }
+    let name = seen.label().unwrap_or_else(|| shortened(seen.name()));
+    PendingBehavior { name, cowns: seen.cowns().map(cown).collect(), runs, pinned, since: None }
 }
 
 /// Calls `look` with what runs on all these stages, beside what was found already, and with what holds cowns and is on no

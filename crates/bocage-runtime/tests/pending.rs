@@ -2,11 +2,14 @@
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use bocage_core::{Cown, Executor, Failure, Ready, Requests, acquire, read, try_acquire, when_on};
+use bocage_core::{
+    Cown, Erased, Executor, Failure, Labelled, Place, Ready, Requests, acquire, read, schedule_labelled, try_acquire,
+    when_on,
+};
 use bocage_runtime::{Builder, Error, Pending, PendingBehavior, Runtime, RuntimeRef, deterministic};
 
 /// More than anything here takes, so that a hang is a failure.
@@ -535,6 +538,99 @@ fn unasked_it_looks_while_all_goes_on() {
     });
     assert_eq!(runtime.pending(), 0);
     runtime.wait(Some(LONG)).unwrap();
+}
+
+/// A body that says what it is.
+struct Named(String, mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+
+impl Labelled<()> for Named {
+    fn label(&self) -> String {
+        self.0.clone()
+    }
+
+    fn run(self, _: Place<'_, ()>) {
+        _ = self.1.send(());
+        _ = self.2.lock().unwrap().recv_timeout(LONG);
+    }
+}
+
+/// Schedules one, and gives the two ends that let it run.
+fn schedule_named(runtime: &Runtime, name: &str, cowns: &mut [Erased<'_>]) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let body = Named(name.to_owned(), begun, Mutex::new(released));
+    runtime.admit().unwrap().schedule(|executor| drop(schedule_labelled(executor, cowns, Some(()), body)));
+    (begin, release)
+}
+
+fn names(left: &Pending, runs: bool) -> Vec<&str> {
+    let mut names: Vec<_> = left.named.iter().filter(|named| named.runs == runs).map(|named| &*named.name).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn unasked_it_calls_what_waits_or_is_ready_by_its_label() {
+    let runtime = silent(1);
+    let (a, b) = (Cown::new(0), Cown::new(0));
+    let (begin, release) = schedule_named(&runtime, "runs", &mut [Erased::new(&a)]);
+    begin.recv_timeout(LONG).unwrap();
+    let ends = [
+        schedule_named(&runtime, "waits", &mut [Erased::new(&a), Erased::new(&b)]),
+        schedule_named(&runtime, "waits behind that", &mut [Erased::new(&b)]),
+        schedule_named(&runtime, "is ready", &mut []),
+    ];
+    drop(ends);
+    // It has begun, so that its body is not there to be asked.
+    for left in [pending(&runtime), runtime.look()] {
+        assert_eq!(left.behaviors, 4);
+        assert_eq!(names(&left, true), ["pending::Named"]);
+        assert_eq!(names(&left, false), ["is ready", "waits", "waits behind that"]);
+        assert!(left.to_string().contains(&format!("`waits behind that` on cown {:#x}", of(&b))), "{left}");
+    }
+    drop(release);
+    assert!(runtime.rests_within(LONG).unwrap());
+    assert_eq!(runtime.look().behaviors, 0);
+}
+
+#[test]
+fn labels_are_read_while_behaviors_come_and_go() {
+    const LOOKS: usize = 300;
+    const LABEL: &str = "a name that is long enough to be told from one that is gone";
+    let runtime = silent(2);
+    let cowns = [Cown::new(0), Cown::new(0)];
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (runtime, cowns, done) = (&runtime, &cowns, &done);
+        scope.spawn(move || {
+            // Relaxed: it ends some time after.
+            for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                drop(schedule_named(runtime, LABEL, &mut [Erased::new(&cowns[n % 2])]));
+                drop(schedule_named(runtime, LABEL, &mut cowns.each_ref().map(Erased::new)));
+                if n % 64 == 0 {
+                    runtime.rests_within(LONG).unwrap();
+                }
+            }
+        });
+        for _ in 0..LOOKS {
+            let left = runtime.look();
+            assert!(left.named.iter().all(|named| named.runs || named.name == LABEL), "{left:?}");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn a_wait_that_only_says_whether_it_is_done_is_not_interrupted_and_stops() {
+    let runtime = silent(1);
+    let release = hold(&runtime, ());
+    assert!(!runtime.rests_within(Duration::ZERO).unwrap());
+    assert!(!runtime.stops_within(SHORT).unwrap());
+    let again = runtime.reference();
+    runtime.when((), move |()| drop(again.when((), |()| ())));
+    drop(release);
+    assert!(runtime.stops_within(LONG).unwrap());
+    assert!(matches!(runtime.try_when((), |()| ()), Err(Error::Stopped)));
 }
 
 #[test]
