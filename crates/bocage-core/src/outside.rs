@@ -192,7 +192,8 @@ mod lent {
             fence(Ordering::SeqCst);
             true
         };
-        all().stages.look(barrier, look)
+        // SAFETY: it is a full fence, and they fence for themselves.
+        unsafe { all().stages.look(barrier, look) }
     }
 }
 

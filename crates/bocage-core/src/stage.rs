@@ -161,9 +161,13 @@ impl Stages {
     /// Calls `look` with the behaviors whose bodies run on these stages, none of which releases its cowns before that returns.
     /// So it should not take long, and must not wait for anything that a behavior does.
     ///
-    /// `barrier` is called once. It makes all other threads pass a full fence, unless they fence for themselves, and is one for
-    /// this thread; if it says that it could not, then none is found.
-    pub fn look<T>(&'static self, barrier: impl FnOnce() -> bool, look: impl FnOnce(&[Holder<'_>]) -> T) -> T {
+    /// `barrier` is called once. If it says that it could not do what it is to do, then none is found.
+    ///
+    /// # Safety
+    ///
+    /// If `barrier` says `true`, it was a full fence of this thread and, unless they fence for themselves, it made all other
+    /// threads pass one.
+    pub unsafe fn look<T>(&'static self, barrier: impl FnOnce() -> bool, look: impl FnOnce(&[Holder<'_>]) -> T) -> T {
         /// Lets the threads go on, also if a panic comes.
         struct Looks(&'static Stages);
         impl Drop for Looks {
@@ -187,7 +191,8 @@ impl Stages {
         let is_passed = barrier();
         // Acquire: pairs with the Release in `enter`.
         let running = self.each.iter().filter_map(|Line(stage)| NonNull::new(stage.runs.load(Ordering::Acquire)));
-        // SAFETY: it has not released its cowns, nor does it before the lock is given up, as the module's page says.
+        // SAFETY: it has not released its cowns, nor does it before the lock is given up, as the module's page says; the barrier
+        // was one, as the caller does.
         let running: Vec<_> = running.filter(|_| is_passed).map(|header| unsafe { Holder::new(header) }).collect();
         look(&running)
     }
@@ -270,6 +275,11 @@ impl Seen<'_> {
     pub fn home(&self) -> Option<Home> {
         // SAFETY: as above; its executor is there until its body has ended.
         unsafe { (Header::vtable(self.header).home)(self.header) }
+    }
+
+    /// The cown of its result, which it holds until it ends.
+    pub fn result(&self) -> CownId {
+        CownId::of(Header::result(self.header).as_ptr())
     }
 
     /// Its cowns, each once, and whether only to read them.

@@ -159,8 +159,8 @@ where
     }
 }
 
-/// The same, of one that is noted.
-fn noted<Q, R, F, H>(executor: RuntimeExecutor, note: Note<&'static Register>, requests: Q, body: F) -> H
+/// The same, of one that is noted. (The body's type comes last, for its name.)
+fn noted<Q, R, H, F>(executor: RuntimeExecutor, note: Note<&'static Register>, requests: Q, body: F) -> H
 where
     Q: Requests,
     R: Send + 'static,

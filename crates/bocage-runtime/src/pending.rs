@@ -2,7 +2,8 @@
 //!
 //! As a rule that is [looked for](crate::survey) then: which run, which are ready, and which wait behind those, or behind a guard
 //! of [`acquire`](bocage_core::acquire), or what another runtime runs, or a rayon pool. What waits for a cown that is held on an
-//! executor that does not [say so](bocage_core::Outside::run) is counted only, and nobody knows since when anything waits.
+//! executor that does not [say so](bocage_core::Outside::run) is counted only, and so may be what waits for a guard of a thread that has more than 16 of
+//! them. Nobody knows since when anything waits.
 //!
 //! A runtime whose [`Builder`](crate::Builder) was told to [note](crate::Builder::name_pending) them notes each behavior
 //! in a [`Register`] when it is scheduled. The note lives in the behavior's body: it says so when the body begins, and
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use bocage_core::{CownId, Requests};
 use crossbeam_utils::CachePadded;
 
-use crate::survey::Found;
+use crate::survey::{Found, Held, held};
 
 /// So many behaviors are named at most; the others are counted.
 pub(crate) const MOST_NAMED: usize = 256;
@@ -69,7 +70,7 @@ pub struct PendingCown {
     /// Whether only to read it.
     pub reads: bool,
     /// The name of a running behavior that keeps it from the one that waits here; or `acquire`, if a guard of
-    /// [that](bocage_core::acquire) does. In a runtime that notes its behaviors, only if it is one of these.
+    /// [that](bocage_core::acquire) does.
     pub held_by: Option<String>,
 }
 
@@ -155,8 +156,8 @@ type Rank = (bool, Instant, usize, u64);
 impl Pending {
     /// So many, of which these were found.
     pub(crate) fn surveyed(behaviors: u64, found: Found) -> Self {
-        let Found { behaviors: mut named, held_outside } = found;
-        tell_holders(&mut named, &held_outside);
+        let Found { behaviors: mut named, held } = found;
+        tell_holders(&mut named, &held);
         // Others may have come since they were counted.
         Self { behaviors: behaviors.max(named.len() as u64), named, noted: None }
     }
@@ -182,7 +183,7 @@ impl Pending {
             }
         }
         let mut named: Vec<_> = first.into_sorted_vec().into_iter().map(|(_, ByRank(behavior))| behavior).collect();
-        tell_holders(&mut named, &[]);
+        tell_holders(&mut named, &held());
         // A behavior may have ended in between; none is told of that is not counted.
         Self { behaviors: behaviors.max(known as u64), named, noted: Some(known) }
     }
@@ -196,11 +197,10 @@ impl Pending {
 }
 
 /// Says of what waits which running behavior keeps it waiting, or who else.
-fn tell_holders(named: &mut [PendingBehavior], held_outside: &[(CownId, bool, String)]) {
+fn tell_holders(named: &mut [PendingBehavior], held: &[Held]) {
     let waiting = named.partition_point(|behavior| behavior.runs);
     let (running, waiting) = named.split_at_mut(waiting);
-    let outside = held_outside.iter().map(|(id, reads, name)| (*id, (*reads, name)));
-    let mut holders: HashMap<_, _> = outside.collect();
+    let mut holders: HashMap<_, _> = held.iter().map(|(id, reads, name)| (*id, (*reads, name))).collect();
     for holder in &*running {
         for cown in &holder.cowns {
             holders.insert(cown.id, (cown.reads, &holder.name));

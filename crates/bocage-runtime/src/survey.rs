@@ -28,9 +28,16 @@ static SURVEY: Mutex<()> = Mutex::new(());
 pub(crate) struct Found {
     /// Behaviors of the runtime in question.
     pub(crate) behaviors: Vec<PendingBehavior>,
-    /// What others hold: which cown, whether to read, and who.
-    pub(crate) held_outside: Vec<(CownId, bool, String)>,
+    /// What is held, but for what these ask for: by others, and what will be the results of all that run.
+    pub(crate) held: Vec<Held>,
 }
+
+/// Which cown is held, whether to read, and by whom.
+pub(crate) type Held = (CownId, bool, String);
+
+/// So many behaviors are looked at in the end, of whatever runtime, and so much is said of what others hold: everybody waits
+/// meanwhile.
+const MOST_SEEN: usize = 4096;
 
 /// Tells of at most so many behaviors: first of those that run, then of those that are ready if these are to be `taken` from
 /// the queues, then of those that wait for one of them, or for what is held outside.
@@ -39,24 +46,49 @@ pub(crate) fn survey(shared: &'static Shared, most: usize, taken: bool) -> Found
     let taken = taken.then(|| Taken::from(shared));
     let _one = SURVEY.lock().unwrap_or_else(PoisonError::into_inner);
     let ready = || taken.iter().flat_map(Taken::each).map(Holder::from);
-    let mut found = Found { behaviors: Vec::new(), held_outside: Vec::new() };
+    let mut found = Found { behaviors: Vec::new(), held: Vec::new() };
+    let mut left = MOST_SEEN;
     look_at_all(&Shared::all_stages(), &[], &mut |running| {
         let holders = || running.iter().map(|running| (*running, true)).chain(ready().map(|ready| (ready, false)));
         let mut tell = |seen: Seen<'_>, runs| {
             // Others may stand in the same queues.
-            if seen.home().is_some_and(|home| home.key == shared.turn_key()) {
+            let is_own = seen.home().is_some_and(|home| home.key == shared.turn_key());
+            if is_own {
                 found.behaviors.push(told(seen, runs));
-            } else if runs && found.held_outside.len() < most {
-                let name = shortened(seen.name());
-                found.held_outside.extend(seen.cowns().map(|(id, reads)| (id, reads, name.clone())));
             }
-            if found.behaviors.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if runs {
+                tell_held(seen, !is_own, &mut found.held);
+            }
+            left -= 1;
+            if found.behaviors.len() < most && left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         if holders().try_for_each(|(holder, runs)| tell(holder.seen(), runs)).is_continue() {
             look_behind(holders().map(|(holder, _)| holder), |seen| tell(seen, false));
         }
     });
     found
+}
+
+/// What is held just now by anybody.
+pub(crate) fn held() -> Vec<Held> {
+    let _one = SURVEY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut held = Vec::new();
+    look_at_all(&Shared::all_stages(), &[], &mut |running| {
+        running.iter().take(MOST_SEEN).for_each(|holder| tell_held(holder.seen(), true, &mut held));
+    });
+    held
+}
+
+/// What one holds that runs: its result, and what it asked for, if that is to be told.
+fn tell_held(seen: Seen<'_>, tells_cowns: bool, held: &mut Vec<Held>) {
+    if held.len() > MOST_SEEN {
+        return;
+    }
+    let name = shortened(seen.name());
+    if tells_cowns {
+        held.extend(seen.cowns().map(|(id, reads)| (id, reads, name.clone())));
+    }
+    held.push((seen.result(), false, name));
 }
 
 fn told(seen: Seen<'_>, runs: bool) -> PendingBehavior {
@@ -72,7 +104,8 @@ fn look_at_all(stages: &[&'static Stages], found: &[Holder<'_>], look: &mut dyn 
     match stages {
         [] => Outside::look(|more| look(&[found, more].concat())),
         [first, rest @ ..] => {
-            first.look(|| Barrier::new().heavy(), |more| look_at_all(rest, &[found, more].concat(), look));
+            // SAFETY: that is what it says if it was one, or if the threads fence for themselves.
+            unsafe { first.look(|| Barrier::new().heavy(), |more| look_at_all(rest, &[found, more].concat(), look)) };
         }
     }
 }

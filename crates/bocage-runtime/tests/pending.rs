@@ -72,7 +72,10 @@ fn a_cown_that_a_guard_holds_is_named_with_those_who_wait_for_it() {
     assert!(left.named.iter().all(|behavior| !behavior.runs && behavior.since.is_some()));
     let told = left.to_string();
     assert!(told.starts_with("2 behaviors are pending: `pending::transfer` on cown 0x"), "{told}");
-    assert!(told.contains(&format!("cown {:#x}, read cown {:#x} (waits since", of(&a), of(&b))), "{told}");
+    assert!(
+        told.contains(&format!("cown {:#x}, read cown {:#x} held by `acquire` (waits since", of(&a), of(&b))),
+        "{told}"
+    );
     assert!(told.contains("held outside, by a guard of `acquire`"), "{told}");
     drop(held);
     runtime.wait(Some(LONG)).unwrap();
@@ -299,6 +302,28 @@ fn unasked_it_finds_the_writer_behind_readers_and_no_reader_that_may_have_gone()
     assert_eq!(found, [(true, true), (false, false), (false, true)]);
     drop(release);
     runtime.wait(Some(LONG)).unwrap();
+}
+
+#[test]
+fn who_runs_holds_its_result_too() {
+    for noted in [false, true] {
+        let runtime = Builder::new().workers(1).name_pending(noted).build().unwrap();
+        let ((begun, begin), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+        let running = runtime.when((), move |()| {
+            begun.send(()).unwrap();
+            _ = released.recv_timeout(LONG);
+        });
+        begin.recv_timeout(LONG).unwrap();
+        let result = running.into_cown();
+        let guarded = Cown::new(0);
+        let held = acquire(&guarded).wait();
+        drop(runtime.when((&result, &guarded), |_| ()));
+        let left = pending(&runtime);
+        let by: Vec<_> = left.named[1].cowns.iter().map(|cown| cown.held_by.as_deref()).collect();
+        assert_eq!(by, [Some("pending::who_runs_holds_its_result_too"), Some("acquire")], "{left}");
+        drop((release, held));
+        runtime.quiesce(Some(LONG)).unwrap();
+    }
 }
 
 #[test]

@@ -55,7 +55,9 @@ fn what_is_found_to_run_has_its_cown_until_the_look_is_over() {
             fence(Ordering::SeqCst);
             true
         };
-        stages.look(barrier, |running| {
+        // SAFETY: it is a fence, and they fence for themselves.
+        let look = |look: &dyn Fn(&[Holder<'_>])| unsafe { stages.look(barrier, look) };
+        look(&|running| {
             for holder in running {
                 assert_eq!(holder.seen().cowns().collect::<Vec<_>>(), [(x.id(), false)]);
                 assert_eq!(waiting([*holder]), [vec![(x.id(), false)]]);
@@ -133,7 +135,9 @@ fn what_is_found_to_wait_does_not_begin_until_the_look_is_over() {
             fence(Ordering::SeqCst);
             true
         };
-        stages.look(barrier, |running| {
+        // SAFETY: it is a fence, and they fence for themselves.
+        let look = |look: &dyn Fn(&[Holder<'_>])| unsafe { stages.look(barrier, look) };
+        look(&|running| {
             look_behind(running.iter().copied(), |seen| {
                 assert_eq!(seen.label().as_deref(), Some("waits"));
                 ControlFlow::Continue(())
