@@ -130,7 +130,7 @@ fn a_label_is_there_as_long_as_one_looks() {
     impl Executor for Fickle {
         fn ready(&self, ready: Ready) {
             // Relaxed: any order will do.
-            if self.0.fetch_add(1, Ordering::Relaxed) % 2 == 0 { ready.run() } else { drop(ready) }
+            if self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { ready.run() } else { drop(ready) }
         }
     }
     struct Long(String);

@@ -2,8 +2,8 @@
 //!
 //! As a rule that is [looked for](crate::survey) then: which run, which are ready, and which wait behind those, or behind a guard
 //! of [`acquire`](bocage_core::acquire), or what another runtime runs, or a rayon pool. What waits for a cown that is held on an
-//! executor that does not [say so](bocage_core::Outside::run) is counted only, and so may be what waits for a guard of a thread that has more than 16 of
-//! them. Nobody knows since when anything waits.
+//! executor that does not [say so](bocage_core::Outside::run) is counted only, and so may be what waits for a guard of a thread
+//! that has more than 16 of them. Nobody knows since when anything waits.
 //!
 //! A runtime whose [`Builder`](crate::Builder) was told to [note](crate::Builder::name_pending) them notes each behavior
 //! in a [`Register`] when it is scheduled. The note lives in the behavior's body: it says so when the body begins, and
