@@ -225,7 +225,6 @@ pub enum Failure {
 ///
 /// ```
 /// use bocage_core::{Cown, Failure, Inline, when_on};
-/// use std::panic::resume_unwind;
 ///
 /// fn doubled(cown: &Cown<i32>) -> Result<i32, Box<dyn std::error::Error + Send + Sync>> {
 ///     Ok(when_on(Inline, cown, |n| n.checked_mul(2).expect("a small number")).wait()?)
@@ -235,7 +234,8 @@ pub enum Failure {
 /// let failed = when_on(Inline, (), |()| panic!("on purpose")).wait();
 /// if let Err(Failure::Panicked(panic)) = failed {
 ///     assert_eq!(panic.message(), Some("on purpose"));
-///     assert!(std::panic::catch_unwind(|| resume_unwind(panic.into_inner())).is_err());
+///     // To go on with it: `std::panic::resume_unwind(panic.into_inner())`.
+///     assert_eq!(*panic.into_inner().downcast::<&str>().unwrap(), "on purpose");
 /// }
 /// ```
 pub struct Panic(Box<dyn Any + Send>);
