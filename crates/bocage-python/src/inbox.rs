@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bocage_core::{Erased, Executor, Inline, Ready, schedule_erased};
+use bocage_core::{Erased, Executor, Inline, Ready, Shown, schedule_erased};
 
 use crate::bell::Bell;
 use crate::cell::CownHandle;
@@ -33,7 +33,8 @@ use crate::{fork, lifecycle, result};
 enum Stand {
     Entering,
     Waiting,
-    Came(Ready),
+    /// Shown, since it may be long until the loop goes on.
+    Came(Shown),
 }
 
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl Shared {
 
 fn give_up(stand: Stand) {
     if let Stand::Came(token) = stand {
-        Inline.ready(token);
+        Inline.ready(token.into_ready());
     }
 }
 
@@ -108,7 +109,7 @@ impl Executor for Deliver {
             Inline.ready(ready);
             return;
         };
-        if let Stand::Waiting = std::mem::replace(stand, Stand::Came(ready)) {
+        if let Stand::Waiting = std::mem::replace(stand, Stand::Came(Shown::new(ready))) {
             turns.arrived.push(self.turn);
             if turns.arrived.len() == 1 {
                 if let Some(bell) = &self.shared.bell {
@@ -275,7 +276,7 @@ fn take(this: This<'_, Turn>, _args: Args<'_>) -> Result<Obj> {
         None => return Err(Error::runtime_error("the turn was given up")),
     };
     drop(turns);
-    result::unwrap(this.state()?, &this.handle, token)
+    result::unwrap(this.state()?, &this.handle, token.into_ready())
 }
 
 fn leave(this: This<'_, Turn>, _args: Args<'_>) -> Result<()> {

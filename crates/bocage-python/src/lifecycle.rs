@@ -16,7 +16,7 @@ use crate::py::method::{Method, function};
 use crate::py::{Args, Attached, Error, Kind, Obj, Ref, Result, Signature};
 use crate::state::State;
 use crate::value::Value;
-use crate::{board, cown, cycles, fork, function as functions, unraised};
+use crate::{board, cown, cycles, fork, function as functions, pending, unraised};
 
 /// One run: a runtime, and what goes with it.
 pub(crate) struct Run {
@@ -121,8 +121,9 @@ pub(crate) fn ensure(state: &State, workers: Option<usize>) -> Result<Arc<Run>> 
         let mut run = lock(&RUN).clone();
         // Relaxed: who leaves asks for the lock of `STARTING` after it.
         if run.is_none() && !LEAVING.load(Ordering::Relaxed) {
-            let builder =
-                host::hooks(Builder::new().workers(count).name_prefix("bocage").stack_size(WORKER_STACK), program);
+            // What is pending is looked for: a register would know the body's type only, which all behaviors have.
+            let builder = Builder::new().workers(count).name_prefix("bocage").name_pending(false);
+            let builder = host::hooks(builder.stack_size(WORKER_STACK), program);
             let runtime = builder.build()?;
             let board = board::start().map_err(|error| RuntimeError::Start { worker: 0, source: error.into() })?;
             run = Some(Arc::new(Run { runtime, board }));
@@ -288,22 +289,17 @@ fn until_quiet(py: Attached, run: &Run, deadline: Option<Instant>, stop: bool) -
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let nap = left.map_or(TICK, |left| left.min(TICK));
-        let outcome = py.detached(|| if stop { run.runtime.wait(Some(nap)) } else { run.runtime.quiesce(Some(nap)) });
-        match outcome {
-            Ok(()) => return Ok(()),
-            Err(RuntimeError::Pending(pending)) => {
-                py.check_signals()?;
-                State::current(py)?.lender.take_back(py);
-                if left.is_some_and(|left| left <= nap) {
-                    return Err(Error::timeout_error(format!(
-                        "{} behavior{} not done yet{}; nothing is lost: they go on, and wait() can be called again",
-                        pending.behaviors,
-                        if pending.behaviors == 1 { " is" } else { "s are" },
-                        crate::pending::describe(),
-                    )));
-                }
-            }
-            Err(error) => return Err(Error::runtime_error(error.to_string())),
+        let runtime = &run.runtime;
+        let is_done = py.detached(|| if stop { runtime.stops_within(nap) } else { runtime.rests_within(nap) });
+        if is_done.map_err(|error| Error::runtime_error(error.to_string()))? {
+            return Ok(());
+        }
+        py.check_signals()?;
+        State::current(py)?.lender.take_back(py);
+        if left.is_some_and(|left| left <= nap) {
+            let told = py.detached(|| pending::describe(runtime));
+            let message = format!("{told}; nothing is lost: they go on, and wait() can be called again");
+            return Err(Error::timeout_error(message));
         }
     }
 }

@@ -10,6 +10,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bocage_core::{Labelled, Place};
+
 use crate::cell::{Cell, CownHandle};
 use crate::function::Bound;
 use crate::py::{Attached, Error, Kind, Obj, Ref, Result};
@@ -38,9 +40,15 @@ pub(crate) enum Argument {
     Group(usize),
 }
 
-impl Call {
-    /// Runs it. The core has granted the cowns; `result` is the result's cell, which nobody else can own yet.
-    pub(crate) fn run(mut self, result: &mut Cell) {
+impl Labelled<Cell> for Call {
+    /// Of a thread that may be attached to no interpreter: no object is in there.
+    fn label(&self) -> String {
+        self.bound.function.name.clone()
+    }
+
+    /// Runs it. The core has granted the cowns; the place has the result's cell, which nobody else can own yet.
+    fn run(mut self, mut place: Place<'_, Cell>) {
+        let Some(result) = place.get_mut() else { return };
         // SAFETY: the runtime's start hook attached this thread to its interpreter, and it is paused only
         // while the thread is parked.
         let py = unsafe { Attached::assume() };
@@ -49,7 +57,9 @@ impl Call {
         let (value, raised) = outcome.unwrap_or((Value::None, false));
         result.fill(value, raised);
     }
+}
 
+impl Call {
     fn run_in(&mut self, state: &State) -> (Value, bool) {
         let py = state.py();
         for cown in &self.cowns {

@@ -1,6 +1,6 @@
 //! `@when` and `whencall`: from the decorator call to the enqueue.
 
-use bocage_core::{Erased, schedule_erased};
+use bocage_core::{Erased, schedule_labelled};
 use smallvec::SmallVec;
 
 use crate::cell::{Cell, CownHandle};
@@ -215,12 +215,7 @@ fn enqueue(state: &State, known: &Known, requests: Requests, captures: Captures)
     let lent: &[CownHandle] = unsafe { &*std::ptr::from_ref(&*cowns) };
     let mut erased: SmallVec<[Erased<'_>; 8]> = lent.iter().map(|cown| Erased::new(cown.core())).collect();
     let call = Call { bound, cowns, groups, captures };
-    let result = admission.schedule(|executor| {
-        schedule_erased(executor, &mut erased, Some(Cell::new(Value::None)), move |mut place| {
-            if let Some(result) = place.get_mut() {
-                call.run(result);
-            }
-        })
-    });
+    let result =
+        admission.schedule(|executor| schedule_labelled(executor, &mut erased, Some(Cell::new(Value::None)), call));
     crate::cown::new_object(state, CownHandle::from_core(result))
 }
