@@ -148,6 +148,10 @@ fn release(state: &State, bound: &Bound, cowns: &[CownHandle]) -> Option<Error> 
 fn no_result(state: &State, bound: &Bound, error: Error) -> Error {
     let py = state.py();
     let reason = error.into_object(py);
+    if reason.is_instance_of(&Kind::ImportError.class(py)) {
+        // A stand-in for what this worker couldn't import was returned: that is what the behavior lacked.
+        return Error::Raised(reason);
+    }
     let name = &bound.function.name;
     let message = format!("the result of behavior '{name}' can't be sent to other interpreters: {}", reason.display());
     let error = Error::type_error(message).into_object(py);

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from types import CodeType, ModuleType
 from typing import Any
 
-from bocage._imports import explain, module_code
+from bocage._imports import module_code
+from bocage._unavailable import Unavailable, error_of
 
 Fetch = Callable[[str], object]
 
@@ -37,7 +38,7 @@ class Rebuilt(ModuleType):
             if not name.startswith("__") and self._bocage_definitions.make(name):
                 value = super().__getattribute__(name)
             if type(value) is Unavailable:
-                raise Unavailable.error(value)
+                raise error_of(value)
         return value
 
     def __getattr__(self, name: str) -> Any:
@@ -167,42 +168,3 @@ class _Statement:
         self.needs = needs
         self.done = False
         self.running = False
-
-
-class Unavailable:
-    """Stands for a global whose definition failed in this worker.
-
-    Having it does no harm, since most behaviors do not touch most globals;
-    using it raises ``ImportError`` at the behavior that does.
-    """
-
-    __slots__ = ("_cause", "_name")
-
-    def __init__(self, name: str, cause: BaseException) -> None:
-        self._name = name
-        self._cause = cause.with_traceback(None)
-
-    def error(self) -> ImportError:
-        """The exception for whoever uses it."""
-        cause = self._cause
-        error = ImportError(
-            f"{self._name!r} of the main program is not available in a worker: {type(cause).__name__}: {cause}",
-            name=getattr(cause, "name", None) or self._name,
-        )
-        error.__cause__ = cause
-        explain(error)
-        return error
-
-    def _refuse(self, *_: object, **__: object) -> Any:
-        raise Unavailable.error(self)
-
-    def __getattr__(self, name: str) -> Any:
-        raise Unavailable.error(self)
-
-    def __mro_entries__(self, bases: object) -> Any:
-        raise Unavailable.error(self)
-
-    __call__ = __iter__ = __len__ = __bool__ = __enter__ = _refuse
-    __getitem__ = __setitem__ = __contains__ = __instancecheck__ = __subclasscheck__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __or__ = __ror__ = _refuse
-    __lt__ = __gt__ = __le__ = __ge__ = __int__ = __float__ = __str__ = _refuse
