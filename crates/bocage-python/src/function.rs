@@ -1,7 +1,8 @@
 //! Functions and globals, as they travel: plain Rust data, made once and shared by all interpreters.
 //!
 //! ```text
-//!   Bound  = Function + the globals it is to see          one for each time a global was rebound
+//!   Bound  = Function + the Globals it is to see          one for each time a global was rebound
+//!   Globals = values and definitions of one Home           also those that values may need, of `__main__`
 //!   Function = record (code or name) + values in it       one for each distinct record
 //!   Home   = a namespace: how to rebuild or import it      one for each key
 //!   Sent   = one global's value, with a version            one for each time it was rebound
@@ -30,8 +31,6 @@ pub(crate) struct Function {
     pub(crate) values: Box<[Value]>,
     /// Names of the keyword-only parameters, in the order in which their captures travel.
     pub(crate) keyword_only: Box<[String]>,
-    /// Where its globals live.
-    pub(crate) home: Arc<Home>,
 }
 
 /// A namespace in which functions find their globals.
@@ -66,10 +65,22 @@ pub(crate) enum Content {
 pub(crate) struct Bound {
     /// The function.
     pub(crate) function: Arc<Function>,
-    /// Globals to be bound in its home.
-    pub(crate) globals: Box<[Arc<Sent>]>,
-    /// Definitions that must exist in its home.
+    /// What it needs of its home.
+    pub(crate) globals: Arc<Globals>,
+    /// What the program's classes and functions need that may be part of a value.
+    pub(crate) beside: Option<Arc<Globals>>,
+}
+
+/// What is to be there in a namespace.
+pub(crate) struct Globals {
+    /// The namespace.
+    pub(crate) home: Arc<Home>,
+    /// Globals to be bound in it.
+    pub(crate) sent: Box<[Arc<Sent>]>,
+    /// Definitions that must exist in it.
     pub(crate) needs: Box<[String]>,
+    /// How many of its statements the program is past.
+    pub(crate) ran: usize,
 }
 
 impl Home {
@@ -131,7 +142,6 @@ pub(crate) fn function(
             record: record.into(),
             values,
             keyword_only,
-            home: home.clone(),
         })
     };
     if !values.is_empty() {

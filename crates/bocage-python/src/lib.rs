@@ -18,9 +18,10 @@
 //! ```
 //!
 //! Reading order: [`py`] (the layer over CPython's C API, the only place with raw references),
-//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`], [`holds`] and [`cycles`]; [`result`], [`inbox`] and [`bell`]
-//! (waiting for one cown); a behavior's way: [`when`], [`schedule`] and [`function`] (what travels), [`host`] (where it
-//! runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`], [`unraised`]; [`board`], [`matrix`].
+//! [`state`], [`value`] (how objects cross); [`cell`], [`cown`], [`holds`] and [`cycles`]; [`result`], [`inbox`] and
+//! [`bell`] (waiting for one cown); a behavior's way: [`when`], [`schedule`], [`spread`] and [`function`] (what
+//! travels), [`host`] (where it runs), [`run`] and [`resolve`] (there); [`lifecycle`], [`fork`], [`pending`], [`unraised`];
+//! [`board`], [`matrix`].
 //!
 //! Invariants: no `static` holds a Python object; an object is touched only by a thread attached to
 //! its interpreter (`Obj` is not `Send`); nothing unwinds into C.
@@ -43,6 +44,7 @@ mod resolve;
 mod result;
 mod run;
 mod schedule;
+mod spread;
 mod state;
 mod unraised;
 mod value;

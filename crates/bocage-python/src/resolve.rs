@@ -7,10 +7,10 @@
 //! | `last`      | the last behavior's `Bound` and its callable: a loop over one function looks up nothing |
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::function::{Bound, Content, Home, Sent};
+use crate::function::{Bound, Content, Globals, Home, Sent};
 use crate::py::class::Class;
 use crate::py::slot::{self, Slot};
 use crate::py::{Args, Error, Obj, Payload, Result, This};
@@ -20,7 +20,7 @@ use crate::state::State;
 #[derive(Default)]
 pub(crate) struct Known {
     callables: RefCell<HashMap<u64, Obj>>,
-    homes: RefCell<HashMap<String, HashMap<String, u64>>>,
+    homes: RefCell<HashMap<String, Built>>,
     last: RefCell<Option<(Arc<Bound>, Obj)>>,
     /// Whose globals `fetch` serves first.
     serving: RefCell<Option<Arc<Bound>>>,
@@ -28,7 +28,32 @@ pub(crate) struct Known {
     pub(crate) importing: Cell<i64>,
 }
 
+/// What is known of a namespace that was built here.
+#[derive(Default)]
+struct Built {
+    /// The version that each global is bound to.
+    versions: HashMap<String, u64>,
+    /// Definitions that are there.
+    made: HashSet<String>,
+    /// How many statements of it the programs of all behaviors so far were past.
+    ran: usize,
+}
+
 impl Known {
+    /// How many statements of a namespace that was built here the program is past.
+    pub(crate) fn ran(&self, key: &str) -> Option<usize> {
+        self.homes.borrow().get(key).map(|built| built.ran)
+    }
+
+    fn with_built(&self, key: &str, work: impl FnOnce(&mut Built)) {
+        self.homes.borrow_mut().get_mut(key).map(work);
+    }
+
+    /// What a behavior that runs here has beside its own globals.
+    pub(crate) fn beside(&self) -> Option<Arc<Globals>> {
+        self.last.borrow().as_ref().and_then(|(bound, _)| bound.beside.clone())
+    }
+
     /// Every object held here, for the collector.
     pub(crate) fn each(&self, visit: &mut dyn FnMut(&Obj)) {
         // What is borrowed is being changed further up the stack: it counts as referred to from there.
@@ -65,8 +90,10 @@ pub(crate) fn callable(state: &State, bound: &Arc<Bound>) -> Result<Obj> {
 }
 
 fn bind_and_load(state: &State, bound: &Arc<Bound>) -> Result<Obj> {
-    let home = &bound.function.home;
-    bind_globals(state, home, bound)?;
+    if let Some(beside) = &bound.beside {
+        bind_globals(state, beside)?;
+    }
+    bind_globals(state, &bound.globals)?;
     let known = state.known.callables.borrow().get(&bound.function.id).cloned();
     if let Some(callable) = known {
         return Ok(callable);
@@ -81,36 +108,55 @@ fn bind_and_load(state: &State, bound: &Arc<Bound>) -> Result<Obj> {
 }
 
 /// Builds the home if it isn't yet, and binds what was sent since.
-fn bind_globals(state: &State, home: &Arc<Home>, bound: &Bound) -> Result<()> {
+fn bind_globals(state: &State, globals: &Globals) -> Result<()> {
     let py = state.py();
-    let built = state.known.homes.borrow().contains_key(&home.key);
-    let versions = || bound.globals.iter().map(|s| (s.name.clone(), s.version));
+    let home = &globals.home;
+    let texts = |names: &mut dyn Iterator<Item = &String>| {
+        let names = names.map(|name| Obj::text(py, name)).collect::<Result<Vec<_>>>()?;
+        Obj::tuple(py, names)
+    };
     let key = Obj::text(py, &home.key)?;
+    let mut ran = state.known.ran(&home.key);
     // Only after a success: a home that could not be imported is tried again by the next behavior.
-    if !built {
+    if ran.is_none() {
         let payload = Obj::bytes(py, &home.payload)?;
         let fetch = state.fetch.instantiate(Fetch { home: home.clone() })?;
         state.worker(c"build")?.call(&[(&payload).into(), (&fetch).into()])?;
-        state.known.homes.borrow_mut().insert(home.key.clone(), HashMap::new());
+        state.known.homes.borrow_mut().insert(home.key.clone(), Built::default());
+        ran = Some(0);
     }
-    let stale: Vec<&Arc<Sent>> = {
+    if ran < Some(globals.ran) {
+        state.worker(c"advance")?.call(&[(&key).into(), (&py.uint(globals.ran as u64)?).into()])?;
+        state.known.with_built(&home.key, |built| built.ran = globals.ran);
+    }
+    let (stale, missing): (Vec<&Arc<Sent>>, Vec<&String>) = {
         let homes = state.known.homes.borrow();
-        let bound_now = homes.get(&home.key);
-        let is_stale = |s: &&Arc<Sent>| bound_now.is_none_or(|v| v.get(&s.name) != Some(&s.version));
-        bound.globals.iter().filter(is_stale).collect()
+        let built = homes.get(&home.key);
+        let is_stale = |s: &&Arc<Sent>| built.is_none_or(|b| b.versions.get(&s.name) != Some(&s.version));
+        let is_missing = |name: &&String| built.is_none_or(|b| !b.made.contains(*name));
+        (globals.sent.iter().filter(is_stale).collect(), globals.needs.iter().filter(is_missing).collect())
     };
     if !stale.is_empty() {
-        let names = stale.iter().map(|s| Obj::text(py, &s.name)).collect::<Result<Vec<_>>>()?;
-        let names = Obj::tuple(py, names)?;
+        let names = texts(&mut stale.iter().map(|s| &s.name))?;
         state.worker(c"update")?.call(&[(&key).into(), (&names).into()])?;
-        if let Some(now) = state.known.homes.borrow_mut().get_mut(&home.key) {
-            now.extend(versions());
-        }
+        state.known.with_built(&home.key, |built| {
+            for sent in stale {
+                built.versions.insert(sent.name.clone(), sent.version);
+                built.made.remove(&sent.name);
+            }
+        });
     }
-    if !bound.needs.is_empty() {
-        let names = bound.needs.iter().map(|n| Obj::text(py, n)).collect::<Result<Vec<_>>>()?;
-        let names = Obj::tuple(py, names)?;
-        state.worker(c"require")?.call(&[(&key).into(), (&names).into()])?;
+    if !missing.is_empty() {
+        let names = texts(&mut missing.iter().copied())?;
+        let all = state.worker(c"require")?.call(&[(&key).into(), (&names).into()])?.is_true()?;
+        state.known.with_built(&home.key, |built| {
+            for name in missing {
+                built.versions.remove(name);
+                if all {
+                    built.made.insert(name.clone());
+                }
+            }
+        });
     }
     Ok(())
 }
@@ -135,9 +181,12 @@ fn fetch(this: This<'_, Fetch>, args: Args<'_>) -> Result<Obj> {
     };
     let name = name.to_utf8()?;
     let serving = state.known.serving.borrow().clone();
+    let given = |globals: &Globals| {
+        let sent = Arc::ptr_eq(&globals.home, &this.home).then_some(&globals.sent)?;
+        sent.iter().find(|s| s.name == name).cloned()
+    };
     let sent = serving
-        .filter(|bound| Arc::ptr_eq(&bound.function.home, &this.home))
-        .and_then(|bound| bound.globals.iter().find(|s| s.name == name).cloned())
+        .and_then(|bound| given(&bound.globals).or_else(|| bound.beside.as_deref().and_then(given)))
         .or_else(|| this.home.newest(name));
     let Some(sent) = sent else {
         return Err(Error::key_error(format!("{name} was not sent")));

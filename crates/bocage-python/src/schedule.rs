@@ -5,13 +5,14 @@
 //! (`watch`): is the name still bound to the same object? If not, the globals are sent again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::function::{self, Bound, Content, Function, Home, Sent};
+use crate::function::{self, Bound, Content, Function, Globals, Home, Sent};
 use crate::py::container::items_of;
-use crate::py::{Error, Obj, Ref, Result};
+use crate::py::{Error, Obj, Ref, Result, frame};
+use crate::spread;
 use crate::state::State;
 use crate::value::{self, Value};
 
@@ -24,7 +25,12 @@ pub(crate) struct Scheduler {
     /// By code object and namespace, which the entries keep alive.
     functions: RefCell<HashMap<(usize, usize), Rc<Known>>>,
     /// By namespace.
-    homes: RefCell<HashMap<String, Rc<KnownHome>>>,
+    pub(crate) homes: RefCell<HashMap<String, Rc<KnownHome>>>,
+    /// Globals of `__main__` by which values sent from here refer to classes and functions.
+    pub(crate) spread: RefCell<HashSet<String>>,
+    /// What such globals need, and how many there were.
+    pub(crate) beside: RefCell<Option<(Arc<Globals>, Watch, usize)>>,
+    pub(crate) sharing: Cell<bool>,
 }
 
 /// A function that was scheduled before.
@@ -50,20 +56,28 @@ pub(crate) struct Known {
 }
 
 /// A namespace whose functions were scheduled before.
-struct KnownHome {
+pub(crate) struct KnownHome {
     home: Arc<Home>,
     /// `_definitions.Home`.
-    object: Obj,
-    namespace: Obj,
+    pub(crate) object: Obj,
+    pub(crate) namespace: Obj,
     /// What its definitions need is up to date while this is so, and the namespace has so many entries.
     build: RefCell<Option<Watch>>,
     entries: Cell<usize>,
+    /// How many statements it has that the program passes, and how many of them it is past.
+    total: usize,
+    pub(crate) ran: Cell<usize>,
+    /// The code in which the program is, and how many it is past at an instruction there.
+    code: RefCell<Option<Obj>>,
+    places: RefCell<HashMap<i32, usize>>,
+    /// The last instruction there that was looked up.
+    last_place: Cell<(i32, usize)>,
     /// The last object and value sent for each global.
     sent: RefCell<HashMap<String, (Obj, Arc<Sent>)>>,
 }
 
 /// Names, and what they were bound to.
-struct Watch(Vec<(Obj, Option<Obj>)>);
+pub(crate) struct Watch(Vec<(Obj, Option<Obj>)>);
 
 impl Watch {
     fn each(&self, visit: &mut dyn FnMut(&Obj)) {
@@ -73,12 +87,12 @@ impl Watch {
         }
     }
 
-    fn new(names: &Obj, namespace: &Obj) -> Result<Watch> {
+    pub(crate) fn new(names: &Obj, namespace: &Obj) -> Result<Watch> {
         let names = names.tuple_items().unwrap_or_default();
         names.iter().map(|name| Ok((name.own(), namespace.dict_get(name)?))).collect::<Result<_>>().map(Watch)
     }
 
-    fn holds(&self, namespace: &Obj) -> bool {
+    pub(crate) fn holds(&self, namespace: &Obj) -> bool {
         self.0.iter().all(|(name, value)| namespace.dict_binds(name, value.as_ref()))
     }
 }
@@ -93,11 +107,15 @@ impl Scheduler {
         if let Ok(homes) = self.homes.try_borrow() {
             homes.values().for_each(|home| home.each(visit));
         }
+        if let Ok(beside) = self.beside.try_borrow() {
+            beside.iter().for_each(|(_, watch, _)| watch.each(visit));
+        }
     }
 
     /// Forgets all of it.
     pub(crate) fn clear(&self) {
-        drop((self.functions.take(), self.homes.take()));
+        drop((self.functions.take(), self.homes.take(), self.beside.take()));
+        self.spread.take();
     }
 }
 
@@ -124,8 +142,9 @@ pub(crate) fn known(state: &State, callable: &Obj) -> Result<Rc<Known>> {
 }
 
 fn describe(state: &State, callable: &Obj, code: Obj, namespace: Obj) -> Result<Known> {
+    // First, as it keeps the namespace's home.
+    let home = known_home(state, &state.definitions(c"home_of")?.call1(callable)?)?;
     let behavior = state.definitions(c"describe")?.call1(callable)?;
-    let home = known_home(state, callable)?;
     let record = behavior.attr(c"record")?;
     let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?;
     let name = behavior.attr(c"name")?.display();
@@ -148,8 +167,8 @@ fn describe(state: &State, callable: &Obj, code: Obj, namespace: Obj) -> Result<
     })
 }
 
-fn known_home(state: &State, callable: &Obj) -> Result<Rc<KnownHome>> {
-    let object = state.definitions(c"home_of")?.call1(callable)?;
+/// What is known of a `_definitions.Home`.
+pub(crate) fn known_home(state: &State, object: &Obj) -> Result<Rc<KnownHome>> {
     let key = object.attr(c"key")?.display();
     if let Some(home) = state.scheduler.homes.borrow().get(&key) {
         return Ok(home.clone());
@@ -159,7 +178,12 @@ fn known_home(state: &State, callable: &Obj) -> Result<Rc<KnownHome>> {
     let home = Rc::new(KnownHome {
         home: function::home(&key, payload),
         namespace: object.attr(c"namespace")?,
-        object,
+        object: object.clone(),
+        total: object.attr(c"ends")?.len()?,
+        ran: Cell::new(0),
+        code: RefCell::new(None),
+        places: RefCell::default(),
+        last_place: Cell::new((-1, 0)),
         build: RefCell::new(None),
         entries: Cell::new(0),
         sent: RefCell::default(),
@@ -188,21 +212,38 @@ impl Known {
     pub(crate) fn bind(&self, state: &State) -> Result<Arc<Bound>> {
         let home = &*self.home;
         home.keep_built(state)?;
+        let mut beside = spread::beside(state)?;
+        let mut globals = None;
         if let Some((bound, watch)) = &*self.bound.borrow()
+            && bound.globals.ran == home.ran.get()
             && watch.holds(&home.namespace)
         {
-            return Ok(bound.clone());
+            if bound.beside.as_ref().map(Arc::as_ptr) == beside.as_ref().map(Arc::as_ptr) {
+                return Ok(bound.clone());
+            }
+            globals = Some(bound.globals.clone());
         }
-        let reach = state.definitions(c"reach")?.call(&[(&home.object).into(), (&self.behavior).into()])?;
-        let mut globals = Globals::new(home);
-        globals.add(state, &reach, true)?;
-        let watch = Watch::new(&reach.attr(c"watch")?, &home.namespace)?;
-        let bound = Arc::new(Bound {
-            function: self.function.clone(),
-            globals: globals.sent.into_values().collect(),
-            needs: globals.needs.into(),
-        });
-        drop(self.bound.replace(Some((bound.clone(), watch))));
+        let (globals, watch) = match globals {
+            Some(globals) => (globals, None),
+            None => {
+                let reach = state.definitions(c"reach")?.call(&[(&home.object).into(), (&self.behavior).into()])?;
+                let globals = home.gather(state, &reach, true)?;
+                // The values may have brought classes.
+                beside = spread::beside(state)?;
+                (globals, Some(Watch::new(&reach.attr(c"watch")?, &home.namespace)?))
+            }
+        };
+        let bound = Arc::new(Bound { function: self.function.clone(), globals, beside });
+        let mut last = self.bound.borrow_mut();
+        let (mut old, mut replaced) = (None, None);
+        match (watch, &mut *last) {
+            (Some(watch), last) => old = last.replace((bound.clone(), watch)),
+            (None, Some((last, _))) => replaced = Some(std::mem::replace(last, bound.clone())),
+            (None, None) => {}
+        }
+        drop(last);
+        // Dropping objects can run code.
+        drop((old, replaced));
         Ok(bound)
     }
 }
@@ -217,36 +258,91 @@ impl KnownHome {
         if let Ok(sent) = self.sent.try_borrow() {
             sent.values().for_each(|(object, _)| visit(object));
         }
+        if let Ok(code) = self.code.try_borrow() {
+            code.iter().for_each(visit);
+        }
     }
 
     /// Sends what the definitions need while they run, if that is new.
-    fn keep_built(&self, state: &State) -> Result<()> {
+    pub(crate) fn keep_built(&self, state: &State) -> Result<()> {
         let entries = self.namespace.len()?;
         if entries <= self.entries.get()
+            && self.ran_by_now(state) == Some(self.ran.get())
             && let Some(watch) = &*self.build.borrow()
             && watch.holds(&self.namespace)
         {
             return Ok(());
         }
+        if self.ran.get() < self.total {
+            self.look(state)?;
+        }
         let reach = state.definitions(c"at_build")?.call1(&self.object)?;
-        Globals::new(self).add(state, &reach, false)?;
+        Gathered::new(self).add(state, &reach, false)?;
         let watch = Watch::new(&reach.attr(c"watch")?, &self.namespace)?;
         drop(self.build.replace(Some(watch)));
         self.entries.set(entries);
         Ok(())
     }
+
+    /// How many statements the program is past, if that is seen at a glance.
+    fn ran_by_now(&self, state: &State) -> Option<usize> {
+        if self.ran.get() == self.total {
+            return Some(self.total);
+        }
+        if let Some(ran) = state.known.ran(&self.home.key) {
+            return Some(ran.max(self.ran.get()));
+        }
+        let code = self.code.borrow();
+        match code.as_ref().map(|code| frame::instruction_of(state.py(), code)) {
+            Some(Some(instruction)) if instruction == self.last_place.get().0 => Some(self.last_place.get().1),
+            Some(Some(instruction)) => {
+                let ran = self.places.borrow().get(&instruction).copied()?;
+                self.last_place.set((instruction, ran));
+                Some(ran)
+            }
+            // Another thread than the program's own: what it binds tells.
+            _ => Some(self.ran.get()),
+        }
+    }
+
+    fn look(&self, state: &State) -> Result<()> {
+        self.ran.set(self.object.attr(c"look")?.call0()?.to_i64()? as usize);
+        let code = self.object.attr(c"code")?;
+        if !code.is_none() {
+            if let Some(instruction) = frame::instruction_of(state.py(), &code) {
+                self.places.borrow_mut().insert(instruction, self.ran.get());
+            }
+            drop(self.code.replace(Some(code)));
+        }
+        Ok(())
+    }
+
+    /// What a `_definitions.Reach` names, encoded.
+    pub(crate) fn gather(&self, state: &State, reach: &Obj, strict: bool) -> Result<Arc<Globals>> {
+        let mut gathered = Gathered::new(self);
+        gathered.add(state, reach, strict)?;
+        for class in reach.attr(c"classes")?.sequence_items().unwrap_or_default() {
+            spread::note(class.to_utf8()?);
+        }
+        Ok(Arc::new(Globals {
+            home: self.home.clone(),
+            sent: gathered.sent.into_values().collect(),
+            needs: gathered.needs.into(),
+            ran: self.ran.get(),
+        }))
+    }
 }
 
 /// Globals on their way: from a `_definitions.Reach`, encoded.
-struct Globals<'a> {
+struct Gathered<'a> {
     home: &'a KnownHome,
     sent: HashMap<String, Arc<Sent>>,
     needs: Vec<String>,
 }
 
-impl<'a> Globals<'a> {
+impl<'a> Gathered<'a> {
     fn new(home: &'a KnownHome) -> Self {
-        Globals { home, sent: HashMap::new(), needs: Vec::new() }
+        Gathered { home, sent: HashMap::new(), needs: Vec::new() }
     }
 
     /// Adds what `reach` names. A value that does not cross is replaced by its assignment; if there is none,
@@ -260,8 +356,7 @@ impl<'a> Globals<'a> {
             }
             match value::encode_copy(state, value) {
                 Ok(encoded) => self.send(&text, value, Content::Value(encoded)),
-                Err(error) if strict => self.add_instead(state, name, error)?,
-                Err(_) => {}
+                Err(error) => self.add_instead(state, name, error, strict)?,
             }
         }
         for pair in reach.attr(c"packed")?.sequence_items().unwrap_or_default() {
@@ -275,8 +370,7 @@ impl<'a> Globals<'a> {
             let record = record.as_bytes().ok_or_else(|| Error::system_error("a record is bytes"))?.into();
             match encode_all(state, packed) {
                 Ok(values) => self.send(&text, &now, Content::Packed(record, values)),
-                Err(error) if strict => self.add_instead(state, name, error)?,
-                Err(_) => {}
+                Err(error) => self.add_instead(state, name, error, strict)?,
             }
         }
         self.needs.extend(reach.attr(c"needs")?.sequence_items().unwrap_or_default().iter().map(Obj::display));
@@ -284,11 +378,14 @@ impl<'a> Globals<'a> {
     }
 
     /// Adds what replaces a global that does not cross.
-    fn add_instead(&mut self, state: &State, name: &Obj, error: Error) -> Result<()> {
+    fn add_instead(&mut self, state: &State, name: &Obj, error: Error, strict: bool) -> Result<()> {
         let error = error.into_object(state.py());
         let home = &self.home.object;
-        let instead = state.definitions(c"instead_of")?.call(&[home.into(), name.into(), (&error).into()])?;
-        self.add(state, &instead, true)
+        match state.definitions(c"instead_of")?.call(&[home.into(), name.into(), (&error).into()]) {
+            Ok(instead) => self.add(state, &instead, strict),
+            Err(error) if strict => Err(error),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether the same object was sent for that name already; then that goes along again.

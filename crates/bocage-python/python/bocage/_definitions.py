@@ -11,16 +11,27 @@ Interface
     mistakes that can be seen without knowing the cowns.
 ``home_of(func) -> Home``
     Where its globals live. One ``Home`` for each namespace, kept.
+``home.look() -> int``
+    How far the program is, of ``len(home.ends)``: a worker runs those
+    definitions that the program ran. ``home.code`` is the code in which a
+    frame's place tells that, if there is one.
 ``reach(home, behavior) -> Reach``
     The globals that must come from the scheduling side. Call it when a
     behavior is first scheduled, and again when one of ``Reach.watch`` is
-    bound to another object (compare pointers; an absent one is null). Raises
-    ``NameError``.
+    bound to another object (compare pointers; an absent one is null), or when
+    ``home.look()`` gives another number. Raises ``NameError``.
 ``at_build(home) -> Reach``
     The same for what the definitions themselves need. Call it when the
     namespace is first used, when it has more entries, and when one of its
     ``watch`` is rebound. ``build`` asks ``fetch`` for these, so have them
     there first; a value that does not cross is simply left out.
+``spread(thing) -> str | None``
+    When a class or function is part of a value on its way: the global of
+    ``__main__`` by which a worker finds it, if that is where it is from.
+    Raises ``TypeError`` if a worker could not have it.
+``beside(home, names) -> Reach``
+    For all such names, ``Reach.classes`` among them: what they need of
+    ``home_of_main()``, since the body of any behavior may get one in a value.
 ``instead_of(home, name, error) -> Reach``
     When a value of ``Reach.values`` does not cross: what evaluating its plain
     assignment in the worker needs (``needs`` holds the name itself; merge it
@@ -30,8 +41,9 @@ Interface
     cross: the error that says which.
 
 A worker that is to run a behavior: ``build(home.payload, fetch)`` once for
-each home, ``update`` for values sent since, ``require`` for
-``Reach.needs``, ``resolve(behavior.record, values)`` once.
+each home, ``advance`` to what ``home.look()`` gave, ``update`` for values sent
+since, ``require`` for ``Reach.needs``, ``resolve(behavior.record, values)``
+once.
 """
 
 import inspect
@@ -39,12 +51,25 @@ import sys
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from bocage._homes import CANNOT_TRAVEL, Home, codes_in, home_of, key_of, pack_for, undecorated
+from bocage._homes import CANNOT_TRAVEL, Home, codes_in, home_of, home_of_main, key_of, pack_for, undecorated
 from bocage._names import names_of
 from bocage._pack import Packed, is_importable, named, pack, pack_code
-from bocage._reach import Reach, at_build, instead_of, reach
+from bocage._reach import Reach, at_build, beside, instead_of, reach, spread
 
-__all__ = ["Behavior", "Home", "Reach", "at_build", "describe", "home_of", "instead_of", "reach", "refused"]
+__all__ = [
+    "Behavior",
+    "Home",
+    "Reach",
+    "at_build",
+    "beside",
+    "describe",
+    "home_of",
+    "home_of_main",
+    "instead_of",
+    "reach",
+    "refused",
+    "spread",
+]
 
 
 class Behavior(NamedTuple):

@@ -9,6 +9,7 @@ matrices among them travel by pointer, which only the runtime can do.
 """
 
 import abc
+import collections
 import dataclasses
 import functools
 import importlib
@@ -197,6 +198,14 @@ class _Packer(pickle.Pickler):
     def _class(self, made: type) -> Any:
         if not made.__flags__ & _HEAP_TYPE:
             return NotImplemented
+        if _is_named_tuple(made):
+            # Its methods find their globals where no worker can.
+            here = f"of {made.__qualname__!r}"
+            given = vars(made)["_field_defaults"].items()
+            defaults = [self._carry(value, f"the default of {name!r} {here}") for name, value in given]
+            members = {name: member for name, member in vars(made).items() if name not in vars(_plain_twin(made))}
+            recipe = (made.__name__, vars(made)["_fields"], defaults, made.__module__, made.__doc__)
+            return _worker.make_named_tuple, recipe, members, None, None, _worker.finish_class
         if type(made) not in (type, abc.ABCMeta):
             raise TypeError(
                 f"class {made.__qualname__!r} cannot travel to a worker: its metaclass "
@@ -215,6 +224,16 @@ class _Packer(pickle.Pickler):
         slots = vars(made).get("__slots__")
         arguments = (type(made), made.__name__, made.__bases__, made.__module__, slots)
         return _worker.make_class, arguments, members, None, None, _worker.finish_class
+
+
+def _is_named_tuple(made: type) -> bool:
+    globals_of_new = getattr(made.__new__, "__globals__", {})
+    return made.__bases__ == (tuple,) and globals_of_new.get("__name__") == f"namedtuple_{made.__name__}"
+
+
+def _plain_twin(made: type) -> type:
+    twin: type = collections.namedtuple(made.__name__, vars(made)["_fields"])  # type: ignore[misc]
+    return twin
 
 
 _MADE_ANEW = frozenset(

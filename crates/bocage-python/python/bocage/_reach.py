@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple, Protocol
 
-from bocage._homes import Home, codes_in, native, pack_for
+from bocage._homes import Home, codes_in, home_of_main, native, pack_for
 from bocage._names import names_of
 from bocage._pack import Packed, is_importable, named
+from bocage._unavailable import Unavailable
 
 
 class Loader(Protocol):
@@ -37,13 +38,17 @@ class Reach(NamedTuple):
     """For ``_worker.require``."""
     watch: tuple[str, ...]
     """Rebinding one of these makes this answer out of date."""
+    classes: tuple[str, ...]
+    """Classes of ``__main__`` among them: from now on any value may have one."""
 
 
 class _Walk:
     """Follows global names through the functions and classes of a home."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, strict: bool = True) -> None:
         self.home = home
+        self.strict = strict
+        """What cannot travel is an error, not left out."""
         self.values: dict[str, Any] = {}
         self.packed: dict[str, Packed] = {}
         self.needs: set[str] = set()
@@ -57,7 +62,13 @@ class _Walk:
             name = pending.pop()
             if name not in self._seen:
                 self._seen.add(name)
-                pending.extend(sorted(self._step(name) - self._seen, reverse=True))
+                try:
+                    found = self._step(name)
+                except TypeError:
+                    if self.strict:
+                        raise
+                    continue
+                pending.extend(sorted(found - self._seen, reverse=True))
         return self
 
     def reach(self) -> Reach:
@@ -67,7 +78,12 @@ class _Walk:
             packed=tuple((name, self.packed[name]) for name in order),
             needs=tuple(sorted(self.needs)),
             watch=tuple(sorted(self.watch)),
+            classes=tuple(filter(self._is_class, order + sorted(self.needs))) if self.home.key == "__main__" else (),
         )
+
+    def _is_class(self, name: str) -> bool:
+        value = self.home.namespace.get(name)
+        return issubclass(type(value), type) and getattr(value, "__module__", None) == "__main__"
 
     def _step(self, name: str) -> frozenset[str]:
         """Decide how one global travels; returns the names it leads to."""
@@ -79,9 +95,14 @@ class _Walk:
                 return frozenset()
             self.watch.add(name)
             self.missing.append(name)
-            return self._define(name) if name in home.definitions else frozenset()
+            ahead = any(not each.calls for each in home.definitions.get(name, ()))
+            return self._define(name) if ahead else frozenset()
         self.watch.add(name)
         value = home.namespace[name]
+        if type(value) is Unavailable:
+            # Scheduled in a worker, which does not have it; another may.
+            self.needs.add(name)
+            return frozenset()
         if home.is_library:
             return self._step_of_library(name, value)
         if self._is_cown(value):
@@ -93,7 +114,8 @@ class _Walk:
         elif isinstance(value, (FunctionType, type)):
             if home.worker_defines(name):
                 self.needs.add(name)
-                return home.reduction.assignments[name].names.loaded if home.reduction else frozenset()
+                assignment = home.assignment(name)
+                return assignment.names.loaded if assignment is not None else frozenset()
             return self._step_of_code(name, value)
         elif isinstance(value, ModuleType):
             self._pack(name, value)
@@ -116,7 +138,13 @@ class _Walk:
         if found is not None and found[0] != "__main__" and is_importable(sys.modules[found[0]]):
             self.values[name] = value
             return frozenset()
-        packed = self._pack(name, value)
+        try:
+            packed = self._pack(name, value)
+        except TypeError:
+            # Bound again further down, so that the worker's own may be the later one; better than none.
+            if not any(map(self.home.has_run, self.home.definitions.get(name, ()))):
+                raise
+            return self._define(name)
         codes = _codes_of_class(value) if isinstance(value, type) else codes_in(value)
         here = [names_of(code) for code in codes]
         return packed.names.union(*(names.loaded | names.perhaps for names in here))
@@ -152,25 +180,41 @@ def reach(home: Home, behavior: Loader) -> Reach:
 
 def at_build(home: Home) -> Reach:
     """What the definitions of a home need by themselves. See the module's text."""
-    walk = _Walk(home)
+    walk = _Walk(home, strict=home.reduction is not None)
     if home.reduction is not None:
-        walk.follow(itertools.chain.from_iterable(each.names.now for each in home.reduction.definitions))
+        ran = filter(home.has_run, home.reduction.definitions)
+        walk.follow(itertools.chain.from_iterable(each.names.now for each in ran))
     elif not home.is_library:
         # No source: a value may be of any class that is here, and whoever
         # decodes it in a worker finds the class under its name.
         for name, value in list(home.namespace.items()):
-            if isinstance(value, type) and value.__module__ == home.namespace.get("__name__"):
-                try:
-                    walk.follow((name,))
-                except TypeError:
-                    continue
+            if issubclass(type(value), type) and value.__module__ == home.namespace.get("__name__"):
+                walk.follow((name,))
     return walk.reach()
+
+
+def beside(home: Home, names: Iterable[str]) -> Reach:
+    """What these functions and classes need. See ``_definitions``."""
+    return _Walk(home, strict=False).follow(names).reach()
+
+
+def spread(thing: Any) -> str | None:
+    """Check that workers can have a class or function. See ``_definitions``."""
+    found = named(thing)
+    if found is None or found[0] != "__main__":
+        return None
+    name = found[1].partition(".")[0]
+    home = home_of_main()
+    home.look()
+    if not home.worker_defines(name) and name not in home.definitions:
+        pack_for(home.namespace[name], home, name)
+    return name
 
 
 def instead_of(home: Home, name: str, error: BaseException) -> Reach:
     """How to do without a value that does not cross. See the module's text."""
-    assignment = home.reduction.assignments.get(name) if home.reduction is not None else None
-    if assignment is None and not (home.reduction is not None and home.reduction.star):
+    assignment = home.assignment(name)
+    if assignment is None and not home.may_come_by_star(name):
         raise TypeError(
             f"the global {name!r} cannot be sent to a worker, and the module has no plain assignment "
             f"`{name} = …` that a worker could evaluate instead: {error}"

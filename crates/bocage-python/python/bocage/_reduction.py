@@ -30,14 +30,19 @@ class Statement(NamedTuple):
     names: Names
     imports: bool
     """It does nothing but import."""
+    end: tuple[int, int]
+    """Line and column where it ends."""
+    calls: bool
+    """Running it calls something, so that it is not to run before the program
+    ran it."""
 
 
 class Reduction(NamedTuple):
     """A module's source, reduced to its definitions."""
 
     definitions: tuple[Statement, ...]
-    assignments: dict[str, Statement]
-    """For each name, the last plain top-level assignment to it."""
+    assignments: dict[str, tuple[Statement, ...]]
+    """For each name, the plain top-level assignments to it."""
     bound: frozenset[str]
     """Every global that the source binds anywhere, also by ``global``."""
     rebound: frozenset[str]
@@ -62,7 +67,7 @@ def reduce_module(text: str, filename: str, is_when: IsWhen) -> Reduction:
     defined = frozenset().union(*(statement.binds for statement in reducer.definitions))
     return Reduction(
         definitions=tuple(reducer.definitions),
-        assignments=reducer.assignments,
+        assignments={name: tuple(found) for name, found in reducer.assignments.items()},
         bound=_globals_bound_in(text, filename) | defined,
         rebound=frozenset(reducer.rebound | _assigned_by_functions(text, filename)),
         behaviors=frozenset(reducer.behaviors),
@@ -78,7 +83,7 @@ class _Reducer:
         self.is_when = is_when
         self.aliases = _Aliases()
         self.definitions: list[Statement] = []
-        self.assignments: dict[str, Statement] = {}
+        self.assignments: dict[str, list[Statement]] = {}
         self.rebound: set[str] = set()
         self.behaviors: set[str] = set()
         self.star = False
@@ -89,7 +94,7 @@ class _Reducer:
             self._set_aside(node)
             self.rebound |= _bound_by(node)
             return
-        before = _bound_by(node)
+        before, end = _bound_by(node), _end(node)
         kept = self._keep(node)
         if kept is None:
             self.rebound |= before
@@ -98,20 +103,21 @@ class _Reducer:
         self.rebound |= before - after
         if isinstance(kept, ast.ImportFrom) and any(name.name == "*" for name in kept.names):
             self.star = True
-        self.definitions.append(self._compile(kept, after))
+        self.definitions.append(self._compile(kept, after, end))
 
-    def _compile(self, node: ast.stmt, binds: set[str]) -> Statement:
+    def _compile(self, node: ast.stmt, binds: set[str], end: tuple[int, int]) -> Statement:
         module = ast.Module([node], type_ignores=[])
         ast.fix_missing_locations(module)
         code = compile(module, self.filename, "exec", flags=self.flags, dont_inherit=True)
         imports = isinstance(node, (ast.Import, ast.ImportFrom))
-        return Statement(code, frozenset(binds), names_of(code), imports)
+        return Statement(code, frozenset(binds), names_of(code), imports, end, _calls(node))
 
     def _set_aside(self, node: ast.Assign | ast.AnnAssign) -> None:
         names = _bound_by(node)
         if names and node.value is not None:
-            statement = self._compile(node, names)
-            self.assignments.update(dict.fromkeys(names, statement))
+            statement = self._compile(node, names, _end(node))
+            for name in names:
+                self.assignments.setdefault(name, []).append(statement)
 
     def _keep(self, node: ast.stmt) -> ast.stmt | None:
         """The part of a statement that defines something, or ``None``."""
@@ -268,6 +274,23 @@ def _can_be_asked_again(test: ast.expr) -> bool:
             case ast.Call() | ast.NamedExpr() | ast.Await() | ast.Yield() | ast.YieldFrom():
                 return False
     return True
+
+
+def _end(node: ast.stmt) -> tuple[int, int]:
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
+
+
+def _calls(node: ast.AST) -> bool:
+    """Whether running this calls something, decorators and base classes aside."""
+    match node:
+        case ast.FunctionDef(args=arguments) | ast.AsyncFunctionDef(args=arguments) | ast.Lambda(args=arguments):
+            now: list[ast.AST] = [*arguments.defaults, *(each for each in arguments.kw_defaults if each is not None)]
+            if not isinstance(node, ast.Lambda):
+                now += node.decorator_list
+            return any(map(_calls, now))
+        case ast.Call() | ast.Await() | ast.Yield() | ast.YieldFrom():
+            return True
+    return any(map(_calls, ast.iter_child_nodes(node)))
 
 
 def _is_plain(value: ast.expr) -> bool:

@@ -11,17 +11,20 @@ Interface
     code begins or stops to run here. While ``depth`` is above 0, a cown made
     is private to this worker: call ``warn_private_cown()``.
 ``build(payload, fetch)``
-    Makes the namespace that ``_definitions.Home.payload`` describes and runs
-    its definitions, or imports it: then raises ``ImportError`` if that fails,
+    Makes the namespace that ``_definitions.Home.payload`` describes, or
+    imports it: then raises ``ImportError`` if that fails,
     and can be called again. ``fetch(name)`` gives the value that the scheduling side
     sent for a global, decoded, or raises ``LookupError`` if it sent none. It
     is kept, and called whenever a definition needs such a value.
+``advance(key, ran)``
+    Runs the definitions that the program is past, as ``Home.look`` tells.
 ``update(key, names)``
     These globals were sent (again): takes each from ``fetch`` and binds it.
 ``require(key, names)``
     Makes sure that these definitions exist, as far as they can. What failed
     (an import that refuses sub-interpreters) is bound to a stand-in whose
-    first use raises ``ImportError``.
+    first use raises ``ImportError``. True if nothing failed: it need not be
+    called again for them, unless one is sent.
 ``resolve(record, values)``
     The callable of a ``_definitions.Behavior``: its ``record``, and its
     ``values`` decoded (a tuple, mostly empty). Keep the result for this
@@ -35,6 +38,7 @@ Interface
     Before the interpreter is parked: forgets what belongs to the program.
 """
 
+import collections
 import functools
 import importlib
 import importlib.machinery
@@ -52,7 +56,18 @@ from typing import Any
 from bocage._imports import explain, forget_program, module_code, warn_private_cown, watch_imports
 from bocage._rebuilt import Definitions, Fetch, Rebuilt
 
-__all__ = ["build", "explain", "prepare", "require", "reset", "resolve", "unpack", "update", "warn_private_cown"]
+__all__ = [
+    "advance",
+    "build",
+    "explain",
+    "prepare",
+    "require",
+    "reset",
+    "resolve",
+    "unpack",
+    "update",
+    "warn_private_cown",
+]
 
 _homes: dict[str, Definitions] = {}
 _original_main = sys.modules.get("__main__")
@@ -75,10 +90,14 @@ def build(payload: bytes, fetch: Fetch) -> None:
         module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=origin, is_package=is_package)
     for filename, lines in described["lines"].items():
         _remember_lines(filename, lines)
-    definitions = _homes[key] = module._bocage_definitions
+    _homes[key] = module._bocage_definitions
     if key == "__main__":
         sys.modules["__main__"] = module
-    definitions.run_all()
+
+
+def advance(key: str, ran: int) -> None:
+    """Run what the program ran. See the module's text."""
+    _homes[key].advance(ran)
 
 
 def update(key: str, names: Iterable[str]) -> None:
@@ -87,10 +106,14 @@ def update(key: str, names: Iterable[str]) -> None:
         _homes[key].take_again(name)
 
 
-def require(key: str, names: Iterable[str]) -> None:
+def require(key: str, names: Iterable[str]) -> bool:
     """Make definitions exist. See the module's text."""
-    for name in names:
-        _homes[key].make(name)
+    return all([_homes[key].demand(name) for name in names])
+
+
+def definitions_of(namespace: dict[str, Any]) -> Definitions | None:
+    """What was built as this very namespace, if it was."""
+    return next((each for each in _homes.values() if each.namespace is namespace), None)
 
 
 def _namespace(key: str) -> dict[str, Any]:
@@ -212,6 +235,15 @@ def make_class(metaclass: type, name: str, bases: tuple[type, ...], module: str,
     return made
 
 
+def make_named_tuple(
+    name: str, fields: tuple[str, ...], defaults: Sequence[object], module: str, doc: str | None
+) -> type:
+    """What ``collections.namedtuple`` makes."""
+    made: type = collections.namedtuple(name, fields, defaults=defaults, module=module)  # type: ignore[misc]
+    made.__doc__ = doc
+    return made
+
+
 def finish_class(made: type, members: dict[str, object]) -> None:
     """Give a class its members, which may refer back to it."""
     for name, member in members.items():
@@ -239,4 +271,7 @@ def reset() -> None:
     _homes.clear()
     if _original_main is not None:
         sys.modules["__main__"] = _original_main
+    homes = sys.modules.get("bocage._homes")
+    if homes is not None:
+        homes.forget()
     forget_program()

@@ -19,6 +19,12 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Obj {
+    /// Whether pickle sends this by its name.
+    pub(crate) fn is_class_or_function(&self) -> bool {
+        // SAFETY: the object is alive; only its type is looked at.
+        unsafe { ffi::PyType_Check(self.as_ptr()) != 0 || ffi::PyFunction_Check(self.as_ptr()) != 0 }
+    }
+
     /// The parts, if this is a plain function.
     pub(crate) fn function_parts(&self) -> Option<Parts<'_>> {
         // SAFETY: the object is alive; the type is checked before the cast; a function keeps its parts alive

@@ -28,6 +28,7 @@ pub(crate) mod error;
 pub(crate) mod exact;
 #[cfg(unix)]
 pub(crate) mod fork;
+pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod interpreter;
 pub(crate) mod method;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::py::exact::Exact;
 use crate::py::{Error, Obj, Result};
+use crate::spread;
 use crate::state::State;
 
 use super::encode::{native, scalar};
@@ -76,7 +77,11 @@ fn compound(state: &State, object: &Obj, matrices: Matrices) -> Result<Draft> {
         }
         return Ok(Draft::Ready(graph(state, bytes, &handles)?));
     }
+    let known = spread::count();
     let dump = pickle::write(state, object, matrices).map_err(|error| blame::locate(state, object, error))?;
+    if spread::count() != known {
+        spread::share(state);
+    }
     if dump.handles().to_move().next().is_some() {
         return Ok(Draft::Pickle(Box::new(dump)));
     }

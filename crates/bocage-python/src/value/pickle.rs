@@ -17,6 +17,7 @@ use crate::py::class::Class;
 use crate::py::method::{Method, method};
 use crate::py::slot::{self, Slot};
 use crate::py::{Args, Error, Obj, Payload, Result, Signature, This, exact};
+use crate::spread;
 use crate::state::State;
 
 use super::handles::{Gathering, Handles, Matrices, Source};
@@ -140,7 +141,9 @@ fn sink_reduce(this: This<'_, Sink>, args: Args<'_>) -> Result<Obj> {
         let arguments = Obj::tuple(py, [py.uint(index as u64)?])?;
         return Obj::tuple(py, [Obj::clone(&state.handle_function), arguments]);
     }
-    if object.is_memoryview() {
+    if object.is_class_or_function() {
+        spread::met(state, &object)?;
+    } else if object.is_memoryview() {
         return reduce_view(state, &object);
     }
     Ok(py.not_implemented())

@@ -34,6 +34,7 @@ def whencall(func, arguments, captures):
     from bocage import _definitions
 
     home = _definitions.home_of(func)
+    ran = home.look()
     behavior = _definitions.describe(func)
     reaches = [_definitions.reach(home, behavior)]
     early = _definitions.at_build(home)
@@ -60,6 +61,7 @@ def whencall(func, arguments, captures):
         "argv": sys.argv,
         "key": home.key,
         "payload": home.payload,
+        "ran": ran,
         "sent": sent,
         "update": [name for each in reaches for name in sent if name in dict(each.values) or name in dict(each.packed)],
         "needs": [name for each in reaches for name in each.needs],
@@ -90,6 +92,7 @@ def be_worker():
     _worker.prepare(job["path"], job["argv"], lambda depth: setattr(sys.modules[__name__], "depth", depth))
     try:
         _worker.build(job["payload"], fetch)
+        _worker.advance(job["key"], job["ran"])
         _worker.update(job["key"], job["update"])
         _worker.require(job["key"], job["needs"])
         body = _worker.resolve(job["record"], pickle.loads(job["values"]))
