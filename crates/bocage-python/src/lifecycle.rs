@@ -159,7 +159,7 @@ pub(crate) const START: Method =
 
 /// `wait`
 pub(crate) const WAIT: Method =
-    function(c"wait", wait, c"wait(timeout=None, *, stats=False, noticeboard=False)\n--\n\nBlock until every behavior is done, then stop the runtime. The next @when starts a new one.\n\ntimeout is in seconds. When it is over, raises TimeoutError: nothing is lost, the behaviors go on, and wait can be\ncalled again. Returns None; with stats a list of one dict for each worker; with noticeboard a dict of what the\nboard held; with both a WaitResult.");
+    function(c"wait", wait, c"wait(timeout=None, *, stats=False, noticeboard=False)\n--\n\nBlock until every behavior is done, then stop the runtime. The next @when starts a new one.\n\ntimeout is in seconds. When it is over, raises TimeoutError, which names up to five of those that are left, their\ncowns, and who holds these outside: nothing is lost, the behaviors go on, and wait can be called again. Returns None; with stats a list of one dict for each worker; with noticeboard a dict of what the\nboard held; with both a WaitResult.");
 
 /// `quiesce`
 pub(crate) const QUIESCE: Method =
