@@ -404,8 +404,19 @@ impl Header {
     ///
     /// Its block is there.
     pub(crate) unsafe fn goes_in_row(this: NonNull<Self>, key: NonZeroUsize) -> bool {
+        // SAFETY: passed on.
+        unsafe { Self::only_reads(this).is_some() && Self::is_of(this, key) }
+    }
+
+    /// Whether the behavior is of the executor with this key.
+    ///
+    /// # Safety
+    ///
+    /// Its block is there, and it has not run.
+    #[inline]
+    pub(crate) unsafe fn is_of(this: NonNull<Self>, key: NonZeroUsize) -> bool {
         // SAFETY: as the caller says; the vtable was made for this block's types.
-        unsafe { Self::only_reads(this).is_some() && (this.as_ref().result.vtable.turn_key)(this) == Some(key) }
+        unsafe { (this.as_ref().result.vtable.turn_key)(this) == Some(key) }
     }
 
     /// Gives a row to the executor of its first behavior.

@@ -25,7 +25,7 @@ thread_local! {
 /// # Safety
 ///
 /// Nobody can reach it any more.
-#[inline]
+#[inline(never)]
 pub(crate) unsafe fn end(cown: NonNull<CownHeader>) {
     // SAFETY: as the caller says; the vtable was made for this block's types.
     unsafe {
@@ -40,7 +40,6 @@ pub(crate) unsafe fn end(cown: NonNull<CownHeader>) {
 /// # Safety
 ///
 /// As for [`end`].
-#[inline(never)]
 unsafe fn nested(cown: NonNull<CownHeader>) {
     let depth = DEPTH.get();
     // SAFETY: as the caller says, of each of them, whose words are ours too. Nothing unwinds from here: what the program's own

@@ -447,6 +447,7 @@ impl Word {
     /// # Safety
     ///
     /// The behavior holds the cown, this is the word of its slot there, and this is called once.
+    #[inline(always)]
     pub(crate) unsafe fn leave(
         &self,
         cown: *const CownHeader,

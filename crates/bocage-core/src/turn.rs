@@ -155,8 +155,8 @@ impl Turn {
     /// Whether the first reader is of the executor with this [key](crate::Executor::turn_key).
     #[inline]
     pub fn is_of(&self, key: NonZeroUsize) -> bool {
-        // SAFETY: by the invariant its block is there, and it reads one cown and wants nothing else.
-        unsafe { Header::goes_in_row(self.0, key) }
+        // SAFETY: by the invariant its block is there, and it has not run.
+        unsafe { Header::is_of(self.0, key) }
     }
 
     /// The turn as a pointer. [`Turn::from_raw`] takes it back; until then the cown is kept from all that come.

@@ -233,13 +233,19 @@ impl Worker {
     #[inline]
     pub(crate) fn hand_over(&self, ready: Ready) {
         if self.is_in_body() {
-            // A body let go of what it had acquired, and may go on for long.
-            return self.push(ready);
+            return self.push_released(ready);
         }
         match self.queue.hand_over(ready) {
             Put::InSlot => self.count(Event::HandedOver, 1),
             Put::AsNewest | Put::InDeque => self.pushed(),
         }
+    }
+
+    /// The same, while a body runs: it let go of what it had acquired, and may go on for long.
+    #[cold]
+    #[inline(never)]
+    fn push_released(&self, ready: Ready) {
+        self.push(ready);
     }
 
     /// Whether a body runs on this thread.
