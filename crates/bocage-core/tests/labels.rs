@@ -161,7 +161,7 @@ fn a_label_is_there_as_long_as_one_looks() {
             }
         });
         let (mut found, begun) = (0, Instant::now());
-        while found < 200 && begun.elapsed() < LONG {
+        while found < 50 && begun.elapsed() < LONG {
             Outside::look(|holders| {
                 look_behind(holders.iter().copied(), |seen| {
                     if seen.name().ends_with("::Long") {
@@ -177,7 +177,7 @@ fn a_label_is_there_as_long_as_one_looks() {
         done.store(true, Ordering::Relaxed);
         found
     });
-    assert!(found >= 200, "only {found} were found in all the time");
+    assert!(found >= 50, "only {found} were found in all the time");
 }
 
 #[test]
