@@ -1,6 +1,7 @@
 """A call that is refused says why, and has moved nothing."""
 
 import functools
+import pickle
 import threading
 
 import pytest
@@ -10,6 +11,9 @@ from bocage import Cown, Matrix, notice_write, start, when, whencall
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
+# What pickle raises for a lambda differs between versions.
+CANNOT_CROSS = (AttributeError, pickle.PicklingError)
+
 
 class Stubborn:
     def __reduce__(self):
@@ -18,32 +22,33 @@ class Stubborn:
 
 def test_captures_stay_where_they_are_if_another_cannot_cross() -> None:
     matrix, cown = Matrix(1, 2, 3), Cown(0)
-    with pytest.raises(AttributeError) as caught:
+    with pytest.raises(CANNOT_CROSS) as caught:
 
         @when(cown)
         def _(cown, m=matrix, bad=lambda: 1):
             return m
 
-    assert caught.value.__notes__[0].startswith("while capturing 'bad' for behavior")
+    # Newer versions of pickle have notes of their own before it.
+    assert caught.value.__notes__[-1].startswith("while capturing 'bad' for behavior")
     with pytest.raises(ZeroDivisionError) as divided:
 
         @when(cown)
         def _(cown, m=matrix, *, inside=[matrix.copy()], bad=Stubborn()):  # noqa: B006, B008
             return m
 
-    assert divided.value.__notes__[0].startswith("while capturing 'bad' for behavior")
-    with pytest.raises(AttributeError) as caught:
+    assert divided.value.__notes__[-1].startswith("while capturing 'bad' for behavior")
+    with pytest.raises(CANNOT_CROSS) as caught:
         whencall(len, [], [[matrix], lambda: 1])
-    assert caught.value.__notes__ == ["while capturing 'captures[1]' for behavior 'len'"]
+    assert caught.value.__notes__[-1] == "while capturing 'captures[1]' for behavior 'len'"
     assert matrix.sum() == 6
 
 
 def test_a_value_that_cannot_cross_leaves_its_other_parts_where_they_are() -> None:
     matrices = [Matrix(1, 2, 3), Matrix(1, 1, 4)]
     start(1)
-    with pytest.raises(AttributeError):
+    with pytest.raises(CANNOT_CROSS):
         Cown([*matrices, lambda: 1])
-    with pytest.raises(AttributeError):
+    with pytest.raises(CANNOT_CROSS):
         notice_write("key", {"matrices": matrices, "bad": lambda: 1})
     with pytest.raises(ValueError, match="longest"):
         notice_write("k" * 64, matrices)
